@@ -1,0 +1,1 @@
+"""Frozen dataclasses and enums that every room speaks in; standard library only."""

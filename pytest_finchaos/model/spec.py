@@ -1,0 +1,195 @@
+"""What a user declares in ``finchaos.toml``, parsed: frozen, validated, without any behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ReadySpec:
+    """When a component counts as ready.
+
+    Args:
+        http: Path that must answer 2xx, or None (then: the port accepts, owned by our process).
+        within_s: Deadline from start.
+        fields: Body fields that must equal these values when configured, dotted path to value;
+            the placeholders ``{pid}`` and ``{build}`` stand for what the harness started.
+    """
+
+    http: str | None = None
+    within_s: float = 15.0
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentSpec:
+    """One replaceable part of an environment.
+
+    Args:
+        name: Its name in the configuration.
+        kind: ``process`` or ``postgres``.
+        command: Argument vector with placeholders ``{python} {port} {workdir} {build} {edge.NAME}``.
+        build: Files or folders (absolute) whose content is the build; copied read-only, content-addressed,
+            and hashed into the fingerprint. Empty: the build is the interpreter plus the command.
+        variables: Environment variables given to the process, and nothing else is given.
+        ready: Readiness.
+        restart: ``always`` or ``never``: what the supervisor does when the process dies.
+        schema: SQL file (absolute) of a ``postgres`` component.
+        settings: Server settings of a ``postgres`` component, name to value.
+        versions: Overrides per version name: any of the keys above.
+        version: Name of the version that this spec is.
+    """
+
+    name: str
+    kind: str = "process"
+    command: tuple[str, ...] = ()
+    build: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    ready: ReadySpec = field(default_factory=ReadySpec)
+    restart: str = "never"
+    schema: Path | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSpec:
+    """A connection that the harness may disturb; ``source`` may be ``clients``."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRules:
+    """How a response or a transport failure of an operation is read.
+
+    Each tuple holds matchers: ``"2xx"``, ``"402"``, ``"timeout"``, ``"reset"``, ``"refused-connection"``,
+    ``"malformed"``. What no rule matches is ``unknown``, save a refused connection: nothing was sent, so ``failed``.
+    """
+
+    ok: tuple[str, ...] = ("2xx",)
+    declined: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ("4xx",)
+    unknown: tuple[str, ...] = ("5xx", "timeout", "reset", "malformed")
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSpec:
+    """How a profile's operation speaks to this system, as data.
+
+    Args:
+        name: The profile's name for it, e.g. ``authorise``.
+        component: Where it goes; through the proxy of the edge ``clients`` → component if one is declared.
+        method: HTTP method.
+        path: Path template; placeholders are ``{key} {amount_minor} {currency} {index}``,
+            names of `data` and names that a setup operation provides.
+        headers: Header templates.
+        body: JSON body template, or None; a string that is one placeholder takes the value's own type.
+        outcomes: How answers are read.
+        timeout_s: Client deadline of one attempt.
+        reference: Dotted path in the answer's body to the system's own id of what was made.
+        answer: Dotted paths whose values must be the same in every terminal answer to one key.
+        value: Dotted path to a number in the body that an SLO may judge (e.g. an age in seconds).
+        setup: True when run once before the load (e.g. login): ``provides`` keeps values of its answer.
+        provides: Placeholder name to dotted path in the answer's body.
+    """
+
+    name: str
+    component: str
+    method: str = "GET"
+    path: str = "/"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    outcomes: OutcomeRules = field(default_factory=OutcomeRules)
+    timeout_s: float = 2.0
+    reference: str | None = None
+    answer: tuple[str, ...] = ()
+    value: str | None = None
+    setup: bool = False
+    provides: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """A named source of test data: ``format`` with ``{n}`` counted from 1 to ``count``."""
+
+    name: str
+    format: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementSpec:
+    """How the settlement file is cut and read.
+
+    Args:
+        component: Whose HTTP endpoint it is.
+        cut_off: ``METHOD /path`` that closes the current file and answers JSON with ``file`` (its path to fetch).
+        file: Path template to fetch the file, ``{file}`` from the cut-off's answer.
+        columns: Our name (``key id amount_minor currency``) to the CSV column.
+        total_count: First cell of the trailer row that holds the control totals, e.g. ``TOTAL``:
+            then the number of rows and the sum in minor units follow.
+    """
+
+    component: str
+    cut_off: str
+    file: str
+    columns: Mapping[str, str]
+    trailer: str = "TOTAL"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSpec:
+    """How the money is read; absent: API only.
+
+    Args:
+        adapter: ``sql``.
+        component: The database's component.
+        operation: The operation that moves money, e.g. ``authorise``.
+        lookup: The operation that reads one payment by key, e.g. ``lookup``.
+        queries: ``payments``, ``entries``, ``balances``, ``busy`` (a number, 0 when quiet): SQL text.
+        settlement: The settlement file, if there is one.
+        quiet_within_s: Deadline to become quiet after the load.
+    """
+
+    adapter: str
+    component: str
+    operation: str
+    lookup: str | None
+    queries: Mapping[str, str]
+    settlement: SettlementSpec | None = None
+    quiet_within_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSpec:
+    """One ``[environments.NAME]`` table.
+
+    Args:
+        name: NAME.
+        backend: ``processes``; others follow.
+        allowed_hosts: Hosts that may ever be contacted.
+        components: By name, in the order of the file.
+        edges: Declared edges.
+        operations: By name.
+        data: By name.
+        ledger: The adapter, or None.
+        slos: SLO name to overrides, e.g. operation names (see the catalogue in `slo`).
+        source: The file that it came from, for messages.
+    """
+
+    name: str
+    backend: str
+    allowed_hosts: tuple[str, ...]
+    components: Mapping[str, ComponentSpec]
+    edges: tuple[EdgeSpec, ...] = ()
+    operations: Mapping[str, OperationSpec] = field(default_factory=dict)
+    data: Mapping[str, DataSpec] = field(default_factory=dict)
+    ledger: LedgerSpec | None = None
+    slos: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    source: str = "finchaos.toml"

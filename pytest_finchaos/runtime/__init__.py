@@ -1,0 +1,1 @@
+"""Clock, waiting, files, codec, undo: what touches time and disk, once, for everybody."""
