@@ -1,0 +1,1 @@
+"""The only rooms, with plugin and fixtures, that know pytest."""

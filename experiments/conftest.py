@@ -1,0 +1,6 @@
+"""The environments of the demo suite; what they are stands in finchaos.toml."""
+
+from pytest_finchaos import environment_fixture
+
+payments = environment_fixture("payments", scope="module")
+payments_rounding = environment_fixture("payments-rounding")

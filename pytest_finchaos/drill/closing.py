@@ -1,0 +1,98 @@
+"""The end of a drill: load off, faults proven gone, system healed and quiet, build verified, money checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_finchaos.drill import checks, host
+from pytest_finchaos.drill.state import DrillState
+from pytest_finchaos.ledger.check import check_money
+from pytest_finchaos.model.errors import UserError
+from pytest_finchaos.model.money import MoneyReport
+from pytest_finchaos.model.timeline import Phase
+
+HEAL_WITHIN_S = 30.0
+DRAIN_WITHIN_S = 5.0
+
+
+def close(state: DrillState) -> None:
+    """Close the drill once; what goes wrong here is recorded and makes the drill undecided, it never hides an error."""
+    if state.closed:
+        return
+    state.phases.begin(Phase.SETTLE)
+    for injection in state.injections:
+        if injection.open:
+            state.problems.append(f"{injection.fault.describe()} was still armed when the load block ended")
+            injection.remove()
+    _guarded(state, "load", lambda: _stop_load(state))
+    environment = state.environment
+    if environment is not None:
+        state.context.progress("settling: healing, waiting for quiet, checking the money")
+        _guarded(state, "heal", lambda: environment.heal(HEAL_WITHIN_S))
+        _guarded(state, "money", lambda: _check_money(state))
+        _guarded(state, "build served", lambda: _verify(state))
+    state.phases.end()
+    state.ended_ns = state.context.clock.now_ns()
+    state.host = host.load_between(state.host_before, host.sample())
+    checks.run(state)
+    state.closed = True
+
+
+def abandon(state: DrillState) -> None:
+    """Faults away, load off, nothing checked."""
+    for injection in state.injections:
+        injection.remove(hurry=True)
+    if state.session is not None and state.history is None:
+        _guarded(state, "load", lambda: _stop_load(state, drain_s=0.0))
+    if not state.closed:
+        state.problems.append("the drill was interrupted")
+        state.money = MoneyReport(problem="the drill was interrupted")
+        state.phases.end()
+        state.ended_ns = state.context.clock.now_ns()
+        checks.run(state)
+        state.closed = True
+
+
+def _guarded(state: DrillState, what: str, step: Callable[[], None]) -> None:
+    try:
+        step()
+    except (UserError, OSError) as error:  # Waited is an OSError (TimeoutError)
+        state.problems.append(f"{what}: {error}")
+    except Exception as error:  # noqa: BLE001 - a defect in a check makes the drill undecided and is told, never green
+        state.problems.append(f"{what}: {type(error).__name__}: {error}")
+
+
+def _stop_load(state: DrillState, drain_s: float = DRAIN_WITHIN_S) -> None:
+    if state.session is None or state.history is not None:
+        return
+    state.history = state.session.stop(drain_s)
+    state.record("load-stopped", "load", f"{state.history.counts.sent} of {state.history.counts.planned} sent")
+
+
+def _check_money(state: DrillState) -> None:
+    environment, history = state.environment, state.history
+    if environment is None or history is None or state.session is None:
+        return
+    if environment.spec.ledger is None:
+        state.money = MoneyReport(not_checked={"money": "the environment has no [ledger]"})
+        return
+    try:
+        state.money = check_money(
+            history,
+            spec=environment.spec,
+            environment=environment,
+            injections=tuple(injection.result() for injection in state.injections),
+            setup_values=state.session.setup_values,
+            clock=state.context.clock,
+        )
+    except Exception as error:
+        state.money = MoneyReport(problem=f"{type(error).__name__}: {error}")
+        raise
+    state.record("quiet", "ledger", f"after {state.money.quiet_after_s} s")
+
+
+def _verify(state: DrillState) -> None:
+    if state.environment is None:
+        return
+    state.served_problems = state.environment.verify_served()
+    state.fingerprint_after = state.environment.fingerprint

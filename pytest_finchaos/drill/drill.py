@@ -1,0 +1,142 @@
+"""The drill: what a test holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pytest_finchaos.drill import assemble, closing, host
+from pytest_finchaos.drill.context import DrillContext
+from pytest_finchaos.drill.injection import Injection
+from pytest_finchaos.drill.phases import PhaseLog
+from pytest_finchaos.drill.state import DrillState
+from pytest_finchaos.drill.traffic import Traffic
+from pytest_finchaos.ledger.invariants import INVARIANTS
+from pytest_finchaos.model.errors import UserError
+from pytest_finchaos.model.money import MoneyReport
+
+if TYPE_CHECKING:
+    from pytest_finchaos.environments.environment import Environment
+    from pytest_finchaos.faults import Fault
+    from pytest_finchaos.model.result import DrillResult
+
+
+class Drill:
+    """Everything of one test: seed, phases, timeline, traffic, injections, findings.
+
+    The drill closes when its load block exits: faults proven gone, system quiet, money checked. Asserts after the
+    block read results that are complete.
+
+    Args:
+        context: Names, seed, folders.
+    """
+
+    def __init__(self, context: DrillContext) -> None:
+        self._state = DrillState(
+            context, PhaseLog(context.clock), started_ns=context.clock.now_ns(), host_before=host.sample()
+        )
+        self._result: DrillResult | None = None
+
+    @property
+    def seed(self) -> str:
+        """Seed text of all draws of this drill."""
+        return self._state.context.seed
+
+    def load(
+        self, profile: str, *, rate_per_s: float, on: Environment | None = None, max_in_flight: int = 512
+    ) -> Traffic:
+        """Payment-like load from entering to leaving the block.
+
+        Args:
+            profile: Name of a load profile.
+            rate_per_s: Mean arrivals a second; arrivals do not wait for answers.
+            on: The environment, when the test requests several.
+            max_in_flight: Cap on requests in flight; arrivals beyond it are late, then dropped, and counted.
+
+        Returns:
+            A context manager that is the `Traffic`.
+
+        Raises:
+            UserError: Unknown profile, a rate that is not positive, a second load in one drill.
+        """
+        state = self._state
+        if state.session is not None or state.closed:
+            raise UserError("drill.load(…)", "this drill has its load already", cure="write one test for each load")
+        if not 0 < rate_per_s <= RATE_LIMIT_PER_S:
+            raise UserError("drill.load(…)", f"rate_per_s = {rate_per_s}", allowed=(f"0 to {RATE_LIMIT_PER_S:g}",))
+        if on is not None:
+            if on not in state.environments:
+                raise UserError("drill.load(…, on=…)", f"the test does not request environment {on.name}")
+            state.environment = on
+        state.bound_environment("drill.load(…)")
+        state.profile, state.rate_per_s = profile, float(rate_per_s)
+        return Traffic(state, max_in_flight=max_in_flight)
+
+    def inject(self, fault: Fault) -> Injection:
+        """Arm a fault for the length of a block; leaving it removes the fault and proves it gone.
+
+        Args:
+            fault: One of `pytest_finchaos.faults`.
+
+        Returns:
+            A context manager that is the `Injection`.
+        """
+        return Injection(self._state, fault)
+
+    def expect_violation(self, name: str) -> None:
+        """Declare beforehand that this drill looks for a violation of the invariant ``name``.
+
+        The drill then fails when the violation is not found.
+
+        Raises:
+            UserError: Unknown invariant, or said after the money was checked.
+        """
+        if name not in INVARIANTS:
+            raise UserError("drill.expect_violation(…)", f"no invariant {name!r}", allowed=INVARIANTS, got=name)
+        if self._state.closed:
+            raise UserError("drill.expect_violation(…)", "the money was checked already", cure="declare it first")
+        self._state.expected.append(name)
+
+    @property
+    def money(self) -> MoneyReport:
+        """Findings of the invariants; complete after the load block.
+
+        Raises:
+            UserError: Asked inside the load block.
+        """
+        if not self._state.closed:
+            raise UserError("drill.money", "the money is checked when the load block ends", cure="ask after the block")
+        return self._state.money
+
+    def bind(self, environments: Sequence[Environment]) -> None:
+        """Tell the drill which environments its test requests."""
+        self._state.environments = list(environments)
+        if len(environments) == 1:
+            self._state.environment = environments[0]
+            self._state.fingerprint_before = environments[0].fingerprint
+
+    def close(self) -> None:
+        """End load, prove faults gone, wait until quiet, check the money; idempotent."""
+        closing.close(self._state)
+
+    def abandon(self) -> None:
+        """Take down what is still running without checking anything; for an interrupted test."""
+        closing.abandon(self._state)
+
+    def finish(self, test_outcome: str, text: str = "") -> DrillResult:
+        """The result, judged: outcome of the test merged with the automatic checks.
+
+        Args:
+            test_outcome: ``passed``, ``failed``, ``undecided`` or ``error``.
+            text: What the test raised.
+        """
+        if self._result is None:
+            self.close()
+            self._result = assemble.result(self._state, test_outcome, text)
+        return self._result
+
+    def __repr__(self) -> str:
+        return f"<Drill {self._state.context.node_id}>"
+
+
+RATE_LIMIT_PER_S = 5000.0

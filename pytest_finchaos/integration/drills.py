@@ -1,0 +1,55 @@
+"""The ``drill`` fixture: one drill for one test, bound to the environments that the test requests."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_finchaos.drill.context import DrillContext
+from pytest_finchaos.integration import progress, session
+
+if TYPE_CHECKING:
+    from pytest_finchaos.drill.drill import Drill
+
+KEY: pytest.StashKey[Drill] = pytest.StashKey()
+
+
+def provide(request: pytest.FixtureRequest) -> Generator[Drill, None, None]:
+    """A drill for the requesting test; whatever is still armed when the test is over is taken down here."""
+    from pytest_finchaos.drill.drill import Drill
+
+    item = request.node
+    drill = Drill(context_of(item))
+    item.stash[KEY] = drill
+    try:
+        yield drill
+    finally:
+        drill.abandon()
+
+
+def context_of(item: pytest.Item) -> DrillContext:
+    """Names, seed and folders of the drill that ``item`` is."""
+    ours = session.of(item.config)
+    short = hashlib.blake2b(f"{ours.identity.id}/{item.nodeid}".encode(), digest_size=4).hexdigest()
+    return DrillContext(
+        node_id=item.nodeid,
+        slug=f"{slug(item.nodeid)}-{short}",
+        run_id=ours.identity.id,
+        seed=f"{ours.identity.seed}/{item.nodeid}",
+        key_prefix=f"fc-{short}",
+        directory=ours.directory,
+        profile_folders=ours.profile_folders(),
+        replay=ours.replay(item.nodeid),
+        anchor=ours.identity.anchor,
+        progress=lambda text: progress.say(item.config, text),
+    )
+
+
+def slug(node_id: str) -> str:
+    """The node id as a short file name."""
+    tail = node_id.rpartition("/")[2]
+    return re.sub(r"[^A-Za-z0-9]+", "-", tail).strip("-")[:80]

@@ -1,0 +1,66 @@
+"""Options and ini keys; light, because every pytest run of the machine imports this."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_finchaos.integration.controller import Collected
+
+PROPERTY = "finchaos"  # the one user property, and the one key in xdist's worker input and output
+COLLECTED: pytest.StashKey[Collected] = pytest.StashKey()
+
+_OPTIONS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("config", "FILE", "configuration (default: finchaos.toml beside the rootdir's ini, else [tool.finchaos])", {}),
+    ("seed", "N", "seed of all draws; printed in each report, repeats arrivals, amounts, keys and fault draws", {}),
+    ("reports", "DIR", "where run folders are written (default: reports)", {}),
+    (
+        "set",
+        "KEY=VALUE",
+        "override one setting, dotted path, VALUE is TOML or else text; repeatable",
+        {"action": "append"},
+    ),
+)
+
+
+def add(parser: pytest.Parser) -> None:
+    """Declare each option, and each as an ini key without dashes."""
+    group = parser.getgroup("finchaos", "resilience drills (pytest-finchaos)")
+    for name, metavar, text, more in _OPTIONS:
+        group.addoption(f"--finchaos-{name}", metavar=metavar, default=None, help=text, **more)
+        parser.addini(
+            f"finchaos_{name}", help=text, type="linelist" if more else "string", default=[] if more else None
+        )
+
+
+def value(config: pytest.Config, name: str) -> Any:
+    """The option when given, else the ini key, else None (or an empty list)."""
+    given = config.getoption(f"finchaos_{name}", default=None)
+    if given is not None:
+        return given
+    return config.getini(f"finchaos_{name}") or None
+
+
+def header(config: pytest.Config) -> str | None:
+    """One line when a configuration is there, else nothing."""
+    named = value(config, "config")
+    base = config.inipath.parent if config.inipath else config.rootpath
+    if named is None and not (base / "finchaos.toml").is_file():
+        return None
+    from pytest_finchaos.integration import identity
+
+    ours = identity.of(config)
+    return f"finchaos: seed {ours.seed}, run {ours.id}, configuration {named or 'finchaos.toml'}"
+
+
+def explain_clash(error: ValueError) -> Exception:
+    """Locust ships a pytest plugin that claims ``--host``; a conftest that adds it too cannot load."""
+    if "'--host'" not in str(error):
+        return error
+    return pytest.UsageError(
+        "two plugins declare the option --host: Locust installs a pytest plugin of its own that claims it.\n"
+        "  next: switch that plugin off, pytest-finchaos does not need it: add `addopts = -p no:locust` to your "
+        "pytest settings or run `pytest -p no:locust`"
+    )

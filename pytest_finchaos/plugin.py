@@ -1,0 +1,111 @@
+"""Pytest's entry point: hooks without logic; anything heavy is imported when a drill is really there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_finchaos.fixtures import drill
+from pytest_finchaos.integration import options
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+__all__ = ["drill"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Reports(config), "finchaos-reports")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests() -> Generator[None, Any, Any]:
+    try:
+        return (yield)
+    except ValueError as error:
+        raise options.explain_clash(error) from None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if any("drill" in getattr(item, "fixturenames", ()) for item in items):
+        from pytest_finchaos.integration import session
+
+        session.prepare(config, items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    from pytest_finchaos.integration import identity
+
+    node.workerinput[options.PROPERTY] = identity.of(node.config).to_text()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    if message := getattr(node, "workeroutput", {}).get(options.PROPERTY):
+        raise pytest.UsageError(message)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    if "drill" not in getattr(item, "funcargs", {}):
+        return (yield)
+    from pytest_finchaos.integration import outcome
+
+    with outcome.around(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost: xfail has had its say
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if "pytest_finchaos.model.errors" in sys.modules:  # loaded by the first use of any of our fixtures
+        from pytest_finchaos.integration import outcome
+
+        outcome.settle(item, call, report)
+    return report
+
+
+class Reports:
+    """The controller's side: takes results out of reports, writes the run, prints the summary.
+
+    Args:
+        config: Pytest's configuration.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_report_header(self) -> str | None:
+        return options.header(self._config)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if any(name == options.PROPERTY for name, _ in report.user_properties):
+            from pytest_finchaos.integration import controller
+
+            controller.of(self._config).take(report)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        if options.COLLECTED in self._config.stash:
+            from pytest_finchaos.integration import controller
+
+            controller.of(self._config).write(int(exitstatus))
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        if options.COLLECTED in self._config.stash:
+            from pytest_finchaos.integration import controller
+
+            controller.of(self._config).summarise(terminalreporter)
