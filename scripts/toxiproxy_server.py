@@ -24,7 +24,9 @@ class NoServerError(Exception):
 
 
 def cache_folder(environ: Mapping[str, str], *, root: bool) -> Path:
-    """Where binaries live, outside every checkout: a clone in a 0700 folder must work for a second user too."""
+    """Where binaries live, outside every checkout; the rule of `runtime.files.cache_directory`."""
+    if named := environ.get("FINCHAOS_CACHE"):
+        return Path(named)
     if root:
         return Path("/var/cache/finchaos")
     return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finchaos"
