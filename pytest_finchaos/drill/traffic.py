@@ -54,6 +54,7 @@ class Traffic:
             data=environment.spec.data,
             max_in_flight=self._max_in_flight,
             max_duration_s=MAX_DURATION_S,
+            environment=environment.id,
         )
         state.context.records.mkdir(parents=True, exist_ok=True)
         state.context.progress(f"load: {state.profile} at {state.rate_per_s:g}/s")
