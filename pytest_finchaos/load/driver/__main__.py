@@ -1,0 +1,206 @@
+"""Entry of the driver process: orders are JSON lines on stdin, events go to stdout; end of stdin ends it at once."""
+
+from __future__ import annotations
+
+import locust  # first: it makes sockets and sleeping cooperative before anything else is loaded
+
+# isort: split
+import contextlib
+import ctypes
+import gc
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gevent
+import gevent.event
+from locust.env import Environment
+
+from pytest_finchaos.load import request as requests
+from pytest_finchaos.load.driver.control import Control
+from pytest_finchaos.load.driver.engine import Engine
+from pytest_finchaos.load.driver.exchange import Exchange
+from pytest_finchaos.load.plan import LoadPlan
+from pytest_finchaos.load.records import Kind, Record, RecordWriter
+from pytest_finchaos.model.errors import UserError
+from pytest_finchaos.model.history import Outcome, Purpose
+from pytest_finchaos.runtime import codec
+from pytest_finchaos.runtime.clock import NS_PER_S, Clock, SystemClock
+
+PROGRESS_S = 0.25
+SETUP_TRIES = 3
+SETUP_PAUSE_S = 0.2
+SPAWN_S = 20.0
+HARD_MARGIN_S = 120  # the kernel ends the process this long after the plan's own bound
+PARENT_DIED = 3
+_PR_SET_PDEATHSIG = 1
+
+
+class Slot(locust.User):  # type: ignore[misc]  # Locust has no types
+    """A user that sends whatever is due; its number is the cap of requests in flight."""
+
+    wait_time = locust.constant(0)
+
+    @locust.task  # type: ignore[untyped-decorator]
+    def serve(self) -> None:
+        """Serve one due request."""
+        self.environment.finchaos_engine.serve_one()
+
+
+def main() -> int:
+    """Serve one load; returns the exit status."""
+    die_with_parent(os.getppid())
+    logging.getLogger("locust").setLevel(logging.ERROR)
+    control = Control()
+    orders = control.orders()
+    first = next(orders, None)
+    if first is None:
+        return PARENT_DIED
+    plan = codec.from_plain(LoadPlan, first["plan"])
+    signal.alarm(int(plan.max_duration_s) + HARD_MARGIN_S)
+    told = _Orders()
+    gevent.spawn(told.follow, orders)
+    try:
+        load = _Load(plan, Path(first["records"]), control, SystemClock())
+    except UserError as error:
+        control.tell("error", where=error.where, what=error.what, cure=error.cure)
+        return 2
+    return load.run(told)
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent dies; the end of stdin says the same, a little later."""
+    with contextlib.suppress(OSError, AttributeError):  # no prctl here: the end of stdin remains
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(PARENT_DIED)
+
+
+class _Orders:
+    """What the parent said so far."""
+
+    def __init__(self) -> None:
+        self.start = gevent.event.Event()
+        self.stop = gevent.event.Event()
+        self.drain_s = 5.0
+
+    def follow(self, orders: Iterator[dict[str, Any]]) -> None:
+        """Take orders in; when the parent is gone, be gone."""
+        for order in orders:
+            if order["do"] == "start":
+                self.start.set()
+            elif order["do"] == "stop":
+                self.drain_s = float(order["drain_s"])
+                self.stop.set()
+        os._exit(PARENT_DIED)
+
+
+class _Load:
+    def __init__(self, plan: LoadPlan, records: Path, control: Control, clock: Clock) -> None:
+        self._plan, self._control, self._clock = plan, control, clock
+        self._exchange = Exchange(plan.base_urls, clock)
+        summary = {"profile": plan.profile.name, "rate_per_s": plan.rate_per_s, "seed": plan.seed}
+        self._writer = RecordWriter(records, plan.names, summary)
+        values = self._set_up()
+        environment = Environment(user_classes=[Slot], events=locust.events)
+
+        def fire(method: str, name: str, latency_ms: float, size: int, problem: str) -> None:
+            environment.events.request.fire(
+                request_type=method,
+                name=name,
+                response_time=latency_ms,
+                response_length=size,
+                exception=Exception(problem) if problem else None,
+                context={},
+            )
+
+        self._engine = Engine(plan, values, writer=self._writer, exchange=self._exchange, clock=clock, fire=fire)
+        environment.finchaos_engine = self._engine
+        self._runner = environment.create_local_runner()
+        spawned = gevent.event.Event()
+        environment.events.spawning_complete.add_listener(lambda **_: spawned.set())
+        self._runner.start(plan.max_in_flight, spawn_rate=plan.max_in_flight)
+        if not spawned.wait(SPAWN_S):
+            raise UserError("load driver", f"Locust did not start {plan.max_in_flight} users within {SPAWN_S:g} s")
+        gc.collect()
+        gc.freeze()  # a collection must not walk what stays for good: its pause would be lag
+        control.tell("ready", setup_values=values)
+
+    def run(self, told: _Orders) -> int:
+        """Start, send, stop, drain, tell the totals."""
+        engine = self._engine
+        told.start.wait()
+        self._control.tell("started", started_ns=engine.begin())
+        gevent.spawn(engine.dispatch)
+        bound_ns = engine.started_ns + int(self._plan.max_duration_s * NS_PER_S)
+        while not told.stop.wait(PROGRESS_S) and not engine.broken.is_set() and self._clock.now_ns() < bound_ns:
+            self._progress()
+        engine.stop(told.drain_s)
+        while not engine.settled.wait(0.02) and not engine.broken.is_set():
+            if self._clock.now_ns() >= engine.drain_until_ns:
+                break
+        if engine.broken.is_set():
+            self._control.tell("error", where="load driver", what=engine.error, cure=None)
+            return 1
+        times = os.times()
+        totals = self._writer.finish(
+            started_ns=engine.started_ns,
+            stopped_ns=engine.stopped_ns,
+            planned=engine.planned,
+            max_in_flight=engine.max_in_flight,
+            cpu_us=int((times.user + times.system) * 1e6),
+        )
+        self._control.tell("done", totals=codec.to_plain(totals), censored=engine.in_flight)
+        return 0
+
+    def _progress(self) -> None:
+        engine = self._engine
+        self._control.hint("progress", at_ns=self._clock.now_ns(), sent=engine.sent, in_flight=engine.in_flight)
+
+    def _set_up(self) -> Mapping[str, Any]:
+        """Run the setup operations in order; what they provide is held in memory only."""
+        values: dict[str, Any] = dict(self._plan.setup_values)
+        for position, operation in enumerate(self._plan.setup):
+            base = {"key": f"{self._plan.key_prefix}-setup-{position}", "index": position}
+            ready = requests.render(operation, {**base, **values})
+            for number in range(SETUP_TRIES):
+                if number:
+                    self._clock.sleep_s(SETUP_PAUSE_S)
+                start = Record(
+                    Kind.START,
+                    arrival=position,
+                    number=number,
+                    purpose=Purpose.SETUP,
+                    operation=self._plan.names.index(operation.name),
+                    sent_ns=self._clock.now_ns(),
+                )
+                self._writer.write(start)
+                status, detail, body = self._exchange.send(operation.component, ready, operation.timeout_s)
+                reading = requests.classify(operation, status, detail, body)
+                end = start._replace(kind=Kind.END, outcome=reading.outcome, detail=reading.detail, status=status or 0)
+                self._writer.write(end._replace(done_ns=self._clock.now_ns()))
+                if reading.outcome is Outcome.OK:
+                    break
+            else:
+                what = f"{reading.outcome.value}: HTTP status {status}" if status else reading.detail
+                raise UserError(f"setup operation {operation.name!r}", f"did not succeed ({what})")
+            values.update(_provided(operation.name, operation.provides, body))
+        return values
+
+
+def _provided(name: str, provides: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    plain = json.loads(body)
+    found = {placeholder: requests.dig(plain, path) for placeholder, path in provides.items()}
+    for placeholder, value in found.items():
+        if value is None:
+            raise UserError(f"setup operation {name!r}", f"its answer has nothing at {provides[placeholder]!r}")
+    return found
+
+
+if __name__ == "__main__":
+    status = main()
+    os._exit(status)  # the users still wait for work; nothing is buffered

@@ -1,0 +1,112 @@
+"""Everything that a load needs, in one object that crosses to the driver."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_finchaos.load import arrivals, request
+from pytest_finchaos.load.client import host_and_port
+from pytest_finchaos.load.profile import Profile
+from pytest_finchaos.model.errors import UserError
+from pytest_finchaos.model.history import Arrival
+from pytest_finchaos.model.spec import DataSpec, OperationSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """A load, as data; crosses to the driver by pipe, never by command line or file.
+
+    Args:
+        profile: What clients do.
+        rate_per_s: Mean rate of the mix; polls come on top.
+        seed: Seed text; equal seeds give equal arrivals.
+        key_prefix: Start of every idempotency key; should name run and drill.
+        operations: The environment's operations by name.
+        base_urls: Component to ``http://host:port``; nothing else is contacted.
+        data: The environment's test data by name.
+        max_in_flight: Requests in flight at most; arrivals beyond it wait, late, up to ``drop_after_s``.
+        max_duration_s: The driver stops by itself after this.
+        late_limit_ms: A first send that is later than this counts as late.
+        drop_after_s: An arrival that the cap kept back for longer is dropped.
+        setup_values: Placeholder values known beforehand; setup operations add to them.
+        environment: Environment id, carried as a tag by the driver's process; "" for none.
+    """
+
+    profile: Profile
+    rate_per_s: float
+    seed: str
+    key_prefix: str
+    operations: Mapping[str, OperationSpec]
+    base_urls: Mapping[str, str]
+    data: Mapping[str, DataSpec] = field(default_factory=dict)
+    max_in_flight: int = 512
+    max_duration_s: float = 300.0
+    late_limit_ms: float = 10.0
+    drop_after_s: float = 5.0
+    setup_values: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    environment: str = ""
+
+    @property
+    def mapped(self) -> Profile:
+        """The profile without what the environment does not map."""
+        return self.profile.restricted_to(list(self.operations))
+
+    @property
+    def not_mapped(self) -> tuple[str, ...]:
+        """Operations of the profile that the environment does not map, in the profile's order."""
+        return tuple(name for name in self.profile.operations if name not in self.operations)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Operations that may stand in records: those of the profile, then setup; the number is the position."""
+        setup = [operation.name for operation in self.setup]
+        return tuple(dict.fromkeys([*self.mapped.operations, *setup]))
+
+    @property
+    def setup(self) -> tuple[OperationSpec, ...]:
+        """Operations that run once before the load, in the order of the configuration."""
+        return tuple(operation for operation in self.operations.values() if operation.setup)
+
+    def arrivals(self) -> Iterator[Arrival]:
+        """The planned operations, endless and pure."""
+        return arrivals.arrivals(
+            self.mapped, rate_per_s=self.rate_per_s, seed=self.seed, data=self.data, key_prefix=self.key_prefix
+        )
+
+    def check(self) -> None:
+        """Refuse a plan that cannot be carried out.
+
+        Raises:
+            UserError: Nothing mapped, an impossible rate, an unknown placeholder, a component without base URL, what
+                looks like a card number.
+        """
+        if not self.mapped.mix:
+            raise UserError(
+                f"load profile {self.profile.name!r}",
+                f"none of its operations is mapped by the environment: {', '.join(self.profile.mix)}",
+                allowed=sorted(self.operations),
+                cure="add [environments.NAME.operations.OPERATION] to finchaos.toml",
+            )
+        if not (math.isfinite(self.rate_per_s) and self.rate_per_s > 0):
+            raise UserError("load: rate_per_s", f"must be a number above 0, not {self.rate_per_s!r}")
+        if self.max_in_flight < 1:
+            raise UserError("load: max_in_flight", f"must be 1 or more, not {self.max_in_flight!r}")
+        for url in self.base_urls.values():
+            host_and_port(url)
+        for name, source in self.data.items():
+            request.refuse_card_number(source.format.format(n=1), f"data {name!r}: format")
+        provided = {name for operation in self.setup for name in operation.provides}
+        allowed = {*request.BUILT_IN, *self.data, *self.setup_values, *provided}
+        for name in self.names:
+            operation = self.operations[name]
+            request.check_template(operation, allowed, f"operation {name!r}")
+            if operation.component not in self.base_urls:
+                raise UserError(
+                    f"operation {name!r}",
+                    f"component {operation.component!r} has no address",
+                    allowed=sorted(self.base_urls),
+                    got=operation.component,
+                )

@@ -1,0 +1,257 @@
+"""From operation and values to an HTTP request, from an answer to an outcome; for driver and client alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from pytest_finchaos.model.errors import UserError
+from pytest_finchaos.model.history import Outcome
+from pytest_finchaos.model.spec import OperationSpec
+from pytest_finchaos.runtime import codec
+
+# How an exchange can end. ``refused-connection``: the connection ended before a byte of the request left.
+HTTP = "http"
+TIMEOUT = "timeout"
+RESET = "reset"
+REFUSED_CONNECTION = "refused-connection"
+MALFORMED = "malformed"
+NONE = "none"
+DETAILS = (NONE, HTTP, TIMEOUT, RESET, REFUSED_CONNECTION, MALFORMED)
+
+BUILT_IN = ("key", "amount_minor", "currency", "index")  # placeholders that every arrival brings
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_CARD_NUMBER = re.compile(r"(?<![0-9A-Za-z-])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{4})(?![0-9A-Za-z-])")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request ready to be sent; its values may be secret, so its repr shows none.
+
+    Args:
+        method: HTTP method.
+        path: Path with query, percent-encoded.
+        headers: Name and value pairs, without Host and Content-Length.
+        body: JSON, UTF-8, or None.
+    """
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    def wire(self, host: str) -> bytes:
+        """The bytes of an HTTP/1.1 request to ``host`` (``name:port``) on a connection that stays open."""
+        lines = [f"{self.method} {self.path} HTTP/1.1", f"Host: {host}"]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        if self.body is not None or self.method in ("POST", "PUT", "PATCH"):
+            lines.append(f"Content-Length: {len(self.body or b'')}")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + (self.body or b"")
+
+
+class Reading(NamedTuple):
+    """What an answer means: outcome, detail, digest of the reference, digest of the answer, value (see `Attempt`)."""
+
+    outcome: Outcome
+    detail: str
+    reference: str = ""
+    answer: str = ""
+    value: float | None = None
+
+
+def placeholders(operation: OperationSpec) -> frozenset[str]:
+    """Names of all placeholders in path, headers and body."""
+    texts = [operation.path, *operation.headers.values(), *_texts(operation.body)]
+    return frozenset(name for text in texts for name in _PLACEHOLDER.findall(text))
+
+
+def carries_key(operation: OperationSpec) -> bool:
+    """True when the request holds the idempotency key."""
+    return "key" in placeholders(operation)
+
+
+def safe_to_retry(operation: OperationSpec) -> bool:
+    """True for reads and for operations that carry their key; anything else might act twice."""
+    return operation.method in ("GET", "HEAD") or carries_key(operation)
+
+
+def check_template(operation: OperationSpec, allowed: Collection[str], where: str) -> None:
+    """Refuse placeholders that nobody fills and literal card numbers.
+
+    Raises:
+        UserError: Names the operation and the allowed placeholders.
+    """
+    for name in sorted(placeholders(operation) - set(allowed)):
+        raise UserError(where, f"unknown placeholder {{{name}}}", allowed=sorted(allowed), got=name)
+    for text in (operation.path, *operation.headers.values(), *_texts(operation.body)):
+        refuse_card_number(text, where)
+
+
+def refuse_card_number(text: str, where: str) -> None:
+    """Refuse a text that holds what may be a real card number (13 to 19 digits that pass the Luhn check).
+
+    Raises:
+        UserError: Without repeating the number.
+    """
+    for match in _CARD_NUMBER.finditer(text):
+        digits = [int(digit) for digit in match.group() if digit.isdigit()]
+        doubled = [digit if at % 2 == 0 else sum(divmod(2 * digit, 10)) for at, digit in enumerate(reversed(digits))]
+        if sum(doubled) % 10 == 0:
+            raise UserError(
+                where,
+                f"a value looks like a card number ({len(digits)} digits that pass the Luhn check)",
+                cure="use tokens or test identifiers; card numbers are never sent, logged or stored",
+            )
+
+
+def _texts(plain: Any) -> list[str]:
+    if isinstance(plain, str):
+        return [plain]
+    if isinstance(plain, Mapping):
+        return [text for item in plain.values() for text in _texts(item)]
+    if isinstance(plain, list | tuple):
+        return [text for item in plain for text in _texts(item)]
+    return []
+
+
+def render(operation: OperationSpec, values: Mapping[str, Any]) -> Request:
+    """Fill an operation's templates.
+
+    Args:
+        operation: The operation.
+        values: Placeholder values. In the path they are percent-encoded; a body string that is exactly one
+            placeholder takes the value's own type; elsewhere they are put into the text.
+
+    Returns:
+        The request.
+
+    Raises:
+        UserError: A placeholder without a value, a value that a header cannot hold, or what may be a card number.
+    """
+    where = f"operation {operation.name!r}"
+    for name, value in values.items():
+        if isinstance(value, str) and name != "key":  # keys are the harness's own
+            refuse_card_number(value, f"{where}: {name}")
+    path = _fill(operation.path, values, where, lambda value: quote(str(value), safe=""))
+    headers = [
+        (name, _header(name, _fill(text, values, where, str), where)) for name, text in operation.headers.items()
+    ]
+    body = None
+    if operation.body is not None:
+        body = codec.dumps(_fill_body(operation.body, values, where)).encode()
+        if not any(name.lower() == "content-type" for name, _ in headers):
+            headers.append(("Content-Type", "application/json"))
+    return Request(operation.method, path, tuple(headers), body)
+
+
+def _fill(text: str, values: Mapping[str, Any], where: str, spell: Callable[[Any], str]) -> str:
+    return _PLACEHOLDER.sub(lambda match: spell(_value(match.group(1), values, where)), text)
+
+
+def _value(name: str, values: Mapping[str, Any], where: str) -> Any:
+    try:
+        return values[name]
+    except KeyError:
+        raise UserError(where, f"unknown placeholder {{{name}}}", allowed=sorted(values), got=name) from None
+
+
+def _header(name: str, text: str, where: str) -> str:
+    if not text.isprintable() or not text.isascii():
+        raise UserError(where, f"header {name!r} would hold a character that headers cannot hold")
+    return text
+
+
+def _fill_body(plain: Any, values: Mapping[str, Any], where: str) -> Any:
+    if isinstance(plain, str):
+        whole = _PLACEHOLDER.fullmatch(plain)
+        return _value(whole.group(1), values, where) if whole else _fill(plain, values, where, str)
+    if isinstance(plain, Mapping):
+        return {name: _fill_body(item, values, where) for name, item in plain.items()}
+    if isinstance(plain, list | tuple):
+        return [_fill_body(item, values, where) for item in plain]
+    return plain
+
+
+def classify(operation: OperationSpec, status: int | None, detail: str, body: bytes) -> Reading:
+    """Read the end of an exchange by the operation's rules.
+
+    Args:
+        operation: The operation.
+        status: HTTP status, or None without a complete answer.
+        detail: One of `DETAILS`: how the exchange ended.
+        body: The answer's body, empty without one.
+
+    Returns:
+        The reading. What no rule matches is unknown, save a refused connection: nothing was sent, so failed.
+        An ok whose body must hold a reference, an answer, a value or provided values and does not parse is malformed.
+    """
+    if status is None or detail != HTTP:
+        return Reading(_by_rules(operation, detail, None), detail)
+    outcome = _by_rules(operation, HTTP, status)
+    if not (operation.reference or operation.answer or operation.value or operation.provides):
+        return Reading(outcome, HTTP)
+    plain = _parsed(body)
+    reference = dig(plain, operation.reference) if operation.reference else None
+    if outcome is Outcome.OK and (plain is None or (operation.reference and reference is None)):
+        return Reading(_by_rules(operation, MALFORMED, None), MALFORMED)
+    value = dig(plain, operation.value) if operation.value else None
+    return Reading(
+        outcome,
+        HTTP,
+        digest_reference(str(reference)) if reference is not None else "",
+        _digest_answer(plain, operation.answer) if outcome.terminal else "",
+        float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None,
+    )
+
+
+def _by_rules(operation: OperationSpec, detail: str, status: int | None) -> Outcome:
+    names = {detail} if status is None else {str(status), f"{status // 100}xx"}
+    rules = operation.outcomes
+    kinds = (
+        (Outcome.OK, rules.ok),
+        (Outcome.DECLINED, rules.declined),
+        (Outcome.REFUSED, rules.refused),
+        (Outcome.UNKNOWN, rules.unknown),
+    )
+    # an exact status goes before its class, e.g. 409 before 4xx
+    for wanted in ((str(status),), names) if status is not None else (names,):
+        for outcome, matchers in kinds:
+            if any(name in matchers for name in wanted):
+                return outcome
+    return Outcome.FAILED if detail == REFUSED_CONNECTION else Outcome.UNKNOWN
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def dig(plain: Any, dotted: str) -> Any:
+    """The value at a dotted path, list positions as numbers; None when there is none."""
+    for part in dotted.split("."):
+        if isinstance(plain, Mapping):
+            plain = plain.get(part)
+        elif isinstance(plain, list) and part.isdigit() and int(part) < len(plain):
+            plain = plain[int(part)]
+        else:
+            return None
+    return plain
+
+
+def digest_reference(reference: str) -> str:
+    """blake2b with 16 bytes, hex: how a reference stands in records."""
+    return hashlib.blake2b(reference.encode(), digest_size=16).hexdigest()
+
+
+def _digest_answer(plain: Any, paths: tuple[str, ...]) -> str:
+    projection = [dig(plain, path) for path in paths]
+    if all(value is None for value in projection):
+        return ""  # nothing to compare
+    return hashlib.blake2b(json.dumps(projection, sort_keys=True).encode(), digest_size=8).hexdigest()
