@@ -74,12 +74,12 @@ def test_the_checkout_is_tidy() -> None:
     assert not problems, f"{len(problems)} to tidy:\n" + "\n".join(problems)
 
 
-@pytest.mark.parametrize(("rule", "path", "text"), KNOWN_BAD)
+@pytest.mark.parametrize(("rule", "path", "text"), KNOWN_BAD, ids=range(len(KNOWN_BAD)))
 def test_a_known_bad_module_is_found(rule: str, path: str, text: str) -> None:
     assert rule in rules_hit(path, text)
 
 
-@pytest.mark.parametrize(("rule", "path", "text"), KNOWN_GOOD)
+@pytest.mark.parametrize(("rule", "path", "text"), KNOWN_GOOD, ids=range(len(KNOWN_GOOD)))
 def test_a_known_good_module_is_left_alone(rule: str, path: str, text: str) -> None:
     assert rule not in rules_hit(path, text)
 
