@@ -17,6 +17,7 @@ from .write_behind import WriteBehind
 FRAUD_WITHIN_S = 0.3
 LOOK_WITHIN_S = 0.25
 RATE = 1.0837  # of the conversion that the defect `float-rounding` makes
+RATE_BACK = 1 / RATE
 
 
 class FraudUnavailable(Exception):
@@ -120,8 +121,8 @@ def through_floats(amount_minor: int) -> int:
 
     One minor unit short for about half of all amounts.
     """
-    abroad = round(amount_minor / 100 * RATE, 2)
-    return max(1, int(abroad / RATE * 100))
+    abroad = round(amount_minor * RATE)
+    return max(1, int(abroad * RATE_BACK))
 
 
 def _again(stored: StoredAnswer, call: PaymentCall) -> StoredAnswer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -62,6 +63,7 @@ class Pool(Generic[L]):
         self._lacking = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._been_full = False
+        self._spread = random.Random(os.getpid())  # noqa: S311 — so that several gateways do not knock in step
 
     @property
     def open(self) -> int:
@@ -167,7 +169,7 @@ class Pool(Generic[L]):
             if any(opened):
                 pause_s = FIRST_PAUSE_S
             else:
-                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 — spread, not secrecy
+                await asyncio.sleep(pause_s * self._spread.uniform(0.5, 1.0))
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _open(self) -> bool:
