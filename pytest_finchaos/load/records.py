@@ -25,7 +25,7 @@ MAGIC = b"finchaos-records/1\n"
 LENGTH = struct.Struct("<I")
 # kind, outcome, number, purpose, detail, flags, operation, status, arrival, sequence, intended, sent, done,
 # reference, answer, value
-_BODY = struct.Struct("<BBBBBBHHIIqqq16s8sd")
+_BODY = struct.Struct("<BBBBBB2xHHIIqqq16s8sd")
 _CHECKSUM = struct.Struct("<I")
 SIZE = _BODY.size + _CHECKSUM.size
 _FOOTER = struct.Struct("<IIIII4x")  # starts, ends, drops, most in flight, planned: in place of reference and answer

@@ -75,21 +75,26 @@ class Exchange:
                     return None, requests.TIMEOUT, b""
                 except OSError:
                     return None, requests.REFUSED_CONNECTION, b""
+            reusable = False
             try:
                 left = self._send_all(connection, data, deadline_ns)
-                if left == 0:
-                    connection.close()
-                    if pooled:
-                        continue
-                    return None, requests.REFUSED_CONNECTION, b""
-                if left < len(data):
+                if left == len(data):
+                    answer = _Answer(ready.method)
+                    detail = self._receive(connection, answer, deadline_ns)
+                    reusable = detail == requests.HTTP and not answer.should_close()
+                    status = int(answer.get_code()) if detail == requests.HTTP else None
+                    return status, detail, bytes(answer.body)
+                if left:
                     return None, requests.RESET, b""
-                return self._receive(connection, address, ready.method, deadline_ns)
             except TimeoutError:
                 return None, requests.TIMEOUT, b""
             finally:
-                if not self._is_idle(address, connection):
+                if reusable:
+                    self._idle[address].append((self._clock.now_ns(), connection))
+                else:
                     connection.close()
+            if not pooled:
+                return None, requests.REFUSED_CONNECTION, b""
 
     def _pooled(self, address: tuple[str, int]) -> socket.socket | None:
         """The connection that was used last, if it is still open, silent and fresh."""
@@ -101,9 +106,6 @@ class Exchange:
                 return connection
             connection.close()
         return None
-
-    def _is_idle(self, address: tuple[str, int], connection: socket.socket) -> bool:
-        return any(other is connection for _, other in self._idle[address])
 
     def _connect(self, address: tuple[str, int], deadline_ns: int) -> socket.socket:
         connection = socket.create_connection(address, timeout=self._remaining_s(deadline_ns))
@@ -124,10 +126,8 @@ class Exchange:
                 break
         return left
 
-    def _receive(
-        self, connection: socket.socket, address: tuple[str, int], method: str, deadline_ns: int
-    ) -> tuple[int | None, str, bytes]:
-        answer = _Answer(method)
+    def _receive(self, connection: socket.socket, answer: _Answer, deadline_ns: int) -> str:
+        """Read into ``answer`` until it is whole; the detail says how it ended."""
         began = False
         while not answer.whole:
             connection.settimeout(self._remaining_s(deadline_ns))
@@ -136,19 +136,17 @@ class Exchange:
             except TimeoutError:
                 raise
             except OSError:
-                return None, requests.RESET, b""
+                return requests.RESET
             if not data and not began:
-                return None, requests.RESET, b""
+                return requests.RESET
             began = True
             try:
                 answer.feed(data)  # an empty chunk tells the parser that the stream ended
             except HTTPParseError:
-                return None, requests.MALFORMED, b""
+                return requests.MALFORMED
             if (not data and not answer.whole) or len(answer.body) > MAX_BODY:
-                return None, requests.MALFORMED, b""
-        if not answer.should_close():
-            self._idle[address].append((self._clock.now_ns(), connection))
-        return int(answer.get_code()), requests.HTTP, bytes(answer.body)
+                return requests.MALFORMED
+        return requests.HTTP
 
     def _remaining_s(self, deadline_ns: int) -> float:
         return max((deadline_ns - self._clock.now_ns()) / NS_PER_S, 0.001)
