@@ -92,7 +92,6 @@ class HistoryReader:
         self._in_flight: set[tuple[int, int]] = set()
         self._marks: list[tuple[int, int]] = []  # (instant, in flight after it) of every start and end
         self.most_in_flight = 0
-        self.setup_attempts = 0
         self.started_ns = 0
         self.stopped_ns: int | None = None
 
@@ -165,7 +164,6 @@ class HistoryReader:
     def _take(self, record: Record) -> None:
         attempt = (record.arrival, record.number)
         if record.purpose is Purpose.SETUP:
-            self.setup_attempts += record.kind is Kind.START
             return
         if record.kind is Kind.START:
             self._in_flight.add(attempt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_finchaos.load import arrivals, request
@@ -51,13 +51,31 @@ class LoadPlan:
 
     @property
     def mapped(self) -> Profile:
-        """The profile without what the environment does not map."""
-        return self.profile.restricted_to(list(self.operations))
+        """The profile without what the environment does not map, and without probes that would act instead of probe."""
+        left_out = self._impossible_probes()
+        return replace(
+            self.profile.restricted_to(list(self.operations)),
+            late_replay=None if "late_replay" in left_out else self.profile.late_replay,
+            key_reuse=None if "key_reuse" in left_out else self.profile.key_reuse,
+        )
 
     @property
     def not_mapped(self) -> tuple[str, ...]:
-        """Operations of the profile that the environment does not map, in the profile's order."""
-        return tuple(name for name in self.profile.operations if name not in self.operations)
+        """What of the profile this environment does not allow: operations, in the profile's order, then probes."""
+        missing = [name for name in self.profile.operations if name not in self.operations]
+        return (*missing, *self._impossible_probes())
+
+    def _impossible_probes(self) -> list[str]:
+        """A replay without a key would pay twice; a reuse without another amount would be a replay."""
+        found = []
+        for name, probe, needed in (
+            ("late_replay", self.profile.late_replay, {"key"}),
+            ("key_reuse", self.profile.key_reuse, {"key", "amount_minor"}),
+        ):
+            operation = None if probe is None else self.operations.get(probe.operation)
+            if probe is not None and (operation is None or not needed <= request.placeholders(operation)):
+                found.append(name)
+        return found
 
     @property
     def names(self) -> tuple[str, ...]:
