@@ -7,6 +7,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,9 @@ def remove(account: Account) -> None:
             except ProcessLookupError:
                 continue
         time.sleep(0.05)
+    for entry in Path(tempfile.gettempdir()).iterdir():  # what its programs left in the shared temporary folder
+        if entry.lstat().st_uid == account.uid:
+            shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     subprocess.run(["userdel", "--remove", account.name], check=False, capture_output=True, stdin=subprocess.DEVNULL)
 
 

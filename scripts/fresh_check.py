@@ -80,7 +80,8 @@ def run(row: Row, step: str, command: Sequence[str], extra: Mapping[str, str] | 
     log = LOGS / f"{row.name.replace(' ', '-')}-{step.replace(' ', '-')}.log"
     print(f"fresh-check: {row.name}: {step}", flush=True)
     started_ns = time.monotonic_ns()
-    with log.open("wb") as output:
+    log.unlink(missing_ok=True)
+    with log.open("ab") as output:  # appending, so that no program can write over what another wrote
         code = _wait(row, command, dict(row.variables) | dict(extra or {}), output.fileno())
     seconds = (time.monotonic_ns() - started_ns) / 1e9
     first = first_drill_s(row.checkout, started_ns) if "demo" in step else None
