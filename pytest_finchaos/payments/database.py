@@ -1,4 +1,4 @@
-"""Opening one database connection with every statement prepared, so that each call is one round trip."""
+"""A database connection with prepared statements, so that each call is one round trip."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-OPEN_WITHIN_S = 1.0
+OPEN_WITHIN_S = 2.0  # some round trips, also over a slow link
 NAME = "payments"  # of the role and of the database
 
 # The server ends what nobody waits for any more: the client's deadline is 2 s. Plans are made once, not five times.
@@ -43,15 +43,32 @@ def parse_address(text: str) -> Address:
 
 
 class DatabaseLink:
-    """A connection and its prepared statements."""
+    """A connection and its prepared statements.
 
-    def __init__(self, connection: Any, statements: Mapping[str, Any]) -> None:
+    Args:
+        connection: asyncpg's connection.
+        statements: Name to SQL text.
+    """
+
+    def __init__(self, connection: Any, statements: Mapping[str, str]) -> None:
         self._connection = connection
         self._statements = statements
+        self._prepared: dict[str, Any] = {}
+
+    async def prepare(self, statement: str) -> Any:
+        """The prepared ``statement``; the first time it costs a round trip of its own."""
+        prepared = self._prepared.get(statement)
+        if prepared is None:
+            prepared = self._prepared[statement] = await self._connection.prepare(self._statements[statement])
+        return prepared
+
+    async def execute(self, sql: str) -> None:
+        """Run ``sql`` once, without a result."""
+        await self._connection.execute(sql)
 
     async def rows(self, statement: str, *arguments: Any) -> Sequence[Any]:
-        """The rows that the prepared ``statement`` returns; the transaction is committed when they are here."""
-        rows: Sequence[Any] = await self._statements[statement].fetch(*arguments)
+        """The rows that ``statement`` returns; the transaction is committed when they are here."""
+        rows: Sequence[Any] = await (await self.prepare(statement)).fetch(*arguments)
         return rows
 
     def is_closed(self) -> bool:
@@ -64,7 +81,12 @@ class DatabaseLink:
 
 
 async def open_link(
-    address: Address, statements: Mapping[str, str], ended: Callable[[], None], *, first: str = ""
+    address: Address,
+    statements: Mapping[str, str],
+    ended: Callable[[], None],
+    *,
+    ahead: Sequence[str],
+    first: str = "select 1",
 ) -> DatabaseLink:
     """Open a connection.
 
@@ -72,6 +94,7 @@ async def open_link(
         address: Where.
         statements: Name to SQL text.
         ended: Called when the connection has ended, for whatever reason.
+        ahead: Names of the statements to prepare now.
         first: SQL to run once before the connection is used.
 
     Raises:
@@ -87,12 +110,13 @@ async def open_link(
             timeout=OPEN_WITHIN_S,
             server_settings=SETTINGS,
         )
+        link = DatabaseLink(connection, statements)
         try:
-            if first:
-                await connection.execute(first)
-            prepared = {name: await connection.prepare(text) for name, text in statements.items()}
+            for name in ahead:
+                await link.prepare(name)
+            await link.execute(first)  # asyncpg leaves the transaction of a preparation open; this ends it
         except BaseException:
             connection.terminate()
             raise
     connection.add_termination_listener(lambda _connection: ended())
-    return DatabaseLink(connection, prepared)
+    return link

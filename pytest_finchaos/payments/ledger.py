@@ -12,6 +12,7 @@ from .order import Order
 from .pool import Pool
 
 CONNECTIONS = 32
+OFTEN = ("pay", "balance")  # prepared ahead; the others when first asked
 
 _PAYMENT = "id::text, idempotency_key, amount_minor, currency, debtor, creditor, status, created_at::text"
 STATEMENTS = {
@@ -83,7 +84,7 @@ class Ledger:
         self.pool: Pool[DatabaseLink] = Pool(self._open, CONNECTIONS)
 
     async def _open(self, ended: Callable[[], None]) -> DatabaseLink:
-        link = await open_link(self._address, STATEMENTS, ended, first="select warm_up()")
+        link = await open_link(self._address, STATEMENTS, ended, ahead=OFTEN, first="select warm_up()")
         if self._secret is None:
             self._secret = (await link.rows("secret"))[0]["secret"].encode()
         return link

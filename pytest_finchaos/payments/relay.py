@@ -51,7 +51,7 @@ class Relay:
         self.pool: Pool[DatabaseLink] = Pool(self._open, CONNECTIONS)
 
     async def _open(self, ended: Callable[[], None]) -> DatabaseLink:
-        return await open_link(self._address, STATEMENTS, ended)
+        return await open_link(self._address, STATEMENTS, ended, ahead=tuple(STATEMENTS))
 
     async def run(self) -> None:
         """Relay until cancelled, whatever happens to the database."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_finchaos.runtime.waiting import Not, wait_for
 from tests.systems.payments import BUILD, Stand, call, payment_stand
 
 CONFIGURATION = Path(__file__).parent.parent.parent / "experiments" / "finchaos.toml"
@@ -226,3 +227,12 @@ def test_the_score_of_an_order_is_always_the_same(stand: Stand) -> None:
 
     assert (first.status, first.text) == (200, second.text)
     assert call(stand.fraud.port, "POST", "/score", body={"amount_minor": 1}).status == 400
+
+
+def test_a_system_without_traffic_is_quiet_for_the_demo_configuration(stand: Stand) -> None:
+    busy = tomllib.loads(CONFIGURATION.read_text())["environments"]["payments"]["ledger"]["queries"]["busy"]
+
+    def quiet() -> bool | Not:
+        return stand.database.rows(busy) == [(0,)] or Not(str(stand.database.rows(busy)))
+
+    assert wait_for(quiet, what="a quiet ledger", within_s=10)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -270,11 +270,14 @@ class Stand:
 
 
 @contextmanager
-def payment_stand(defects: Mapping[str, str] | None = None) -> Iterator[Stand]:
+def payment_stand(
+    defects: Mapping[str, str] | None = None, link: Callable[[int], int] | None = None
+) -> Iterator[Stand]:
     """A stand of its own, ended and deleted afterwards.
 
     Args:
         defects: Service name to value of ``PAYMENTS_DEFECTS``.
+        link: Puts something between gateway and database: given the database's port, returns the port to use instead.
     """
     chosen = dict(defects or {})
     folder = Path(tempfile.mkdtemp(prefix="finchaos-payments-"))
@@ -293,7 +296,8 @@ def payment_stand(defects: Mapping[str, str] | None = None) -> Iterator[Stand]:
     database = Database(data)
     address = f"{HOST}:{database.port}"
     fraud = service("fraud")
-    gateway = service("gateway", "--database", address, "--fraud", f"{HOST}:{fraud.port}")
+    reached = f"{HOST}:{link(database.port)}" if link else address
+    gateway = service("gateway", "--database", reached, "--fraud", f"{HOST}:{fraud.port}")
     settlement = service("settlement", "--database", address, "--folder", str(folder / "work"))
     services = (fraud, gateway, settlement)
     try:
