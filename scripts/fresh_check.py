@@ -39,6 +39,7 @@ class Row:
         variables: The whole environment of its steps.
         account: Who runs it; None for whoever runs this.
         results: Filled step by step: name, outcome, seconds, seconds until the first drill started.
+        notes: Filled by the demo: what it says of the parts that it ran on.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Row:
     variables: Mapping[str, str]
     account: accounts.Account | None = None
     results: list[tuple[str, str, float, float | None]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def checkout(self) -> Path:
@@ -128,6 +130,15 @@ def first_drill_s(checkout: Path, started_ns: int) -> float | None:
     return (min(seen) - started_ns) / 1e9 if seen else None
 
 
+def demo_notes(checkout: Path) -> list[str]:
+    """What the demo says of the parts that it ran on (which PostgreSQL, which fault proxy), as proof of the row."""
+    try:
+        report = json.loads((checkout / "reports" / "latest" / "report.json").read_text(encoding="utf-8"))
+        return sorted({note for drill in report["drills"] for note in (drill["environment"] or {}).get("notes", ())})
+    except (OSError, ValueError, KeyError):
+        return []
+
+
 def clone(row: Row) -> None:
     """A clean clone of HEAD: made by this checkout's owner (git refuses others), then given to the row's account."""
     row.folder.mkdir(mode=0o700)
@@ -170,6 +181,7 @@ def carry_out(row: Row) -> None:
             extra = {"FINCHAOS_TOXIPROXY_SERVER": log.read_text().splitlines()[-1]}
     run(row, "make demo", ["make", "demo"], extra)
     run(row, "make demo again", ["make", "demo"], extra)
+    row.notes.extend(demo_notes(row.checkout))
     run(row, "make test", ["make", "test"])
 
 
@@ -187,6 +199,7 @@ def table(rows: Sequence[Row], unchecked: Sequence[str]) -> str:
         for step, outcome, seconds, first in row.results:
             shown = f"{first:.1f} s" if first is not None else ""
             lines.append(f"{row.name:<20} {step:<18} {outcome:<12} {seconds:>8.1f} {shown:>12}".rstrip())
+    lines += [f"{row.name}: the demo ran on: {'; '.join(row.notes) or 'it says nothing of its parts'}" for row in rows]
     return "\n".join([*lines, *(f"not checked: {text}" for text in unchecked)])
 
 
