@@ -123,7 +123,8 @@ class Database:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait(END_WITHIN_S)
-        psutil.wait_procs(backends, timeout=END_WITHIN_S)  # a new server needs their shared memory gone
+        # A new server needs the backends' shared memory gone.
+        wait_for(lambda: _all_ended(backends), what="the backends' end", within_s=END_WITHIN_S)
         self._process = None
 
     def connect(self, user: str, database: str) -> psycopg.Connection[tuple[Any, ...]]:
@@ -312,6 +313,15 @@ def payment_stand(
             each.kill()
         database.kill()
         shutil.rmtree(folder)
+
+
+def _all_ended(processes: Sequence[psutil.Process]) -> bool | Not:
+    left = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:  # a zombie holds nothing any more
+                left.append(process.pid)
+    return Not(f"pids {left}") if left else True
 
 
 def _is_root() -> bool:
