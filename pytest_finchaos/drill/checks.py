@@ -51,7 +51,9 @@ def _generator(state: DrillState) -> Judged:
         return Judged(Verdict.INCONCLUSIVE, (Reason("no-traffic", "there was no load"),), "load-generator")
     if history.generator.complete and not history.generator.problems:
         lag_ms = history.generator.lag_p99_ns / 1e6
-        return _passed("load-generator", f"sound; lag p99 {lag_ms:.1f} ms, {history.generator.records} records complete")
+        return _passed(
+            "load-generator", f"sound; lag p99 {lag_ms:.1f} ms, {history.generator.records} records complete"
+        )
     reasons = [Reason("load-generator", problem) for problem in history.generator.problems]
     return _unsound(state, "load-generator", reasons or [Reason("load-generator", "records incomplete")], LOAD_CLAIMS)
 
@@ -121,4 +123,6 @@ def _lag(state: DrillState) -> None:
 def refuse_open(state: DrillState, call: str) -> None:
     """Raise unless the drill has closed: a claim needs complete results."""
     if not state.closed:
-        raise UserError(call, "the load is still running", cure="ask after the load block: its results are complete then")
+        raise UserError(
+            call, "the load is still running", cure="ask after the load block: its results are complete then"
+        )

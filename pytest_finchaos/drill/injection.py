@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from pytest_finchaos.drill.state import DrillState
 from pytest_finchaos.faults.injector import Armed, arm
@@ -34,7 +34,7 @@ class Injection:
         self.id = f"{len(state.injections) + 1}-{type(fault).__name__.lower()}"
         self.problem = ""
 
-    def __enter__(self) -> Injection:
+    def __enter__(self) -> Self:
         state = self._state
         environment = state.bound_environment("drill.inject(…)")
         if state.closed:
@@ -108,7 +108,16 @@ class Injection:
         if self._armed is not None:
             return self._armed.result()
         return InjectionResult(
-            self.id, self.fault.describe(), str(self.fault.target), None, False, None, None, None, None, ("never armed",)
+            self.id,
+            self.fault.describe(),
+            str(self.fault.target),
+            None,
+            False,
+            None,
+            None,
+            None,
+            None,
+            ("never armed",),
         )
 
     def __repr__(self) -> str:

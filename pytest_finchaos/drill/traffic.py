@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from pytest_finchaos.drill import answers, closing
 from pytest_finchaos.drill.state import DrillState
@@ -37,7 +37,7 @@ class Traffic:
         self._state = state
         self._max_in_flight = max_in_flight
 
-    def __enter__(self) -> Traffic:
+    def __enter__(self) -> Self:
         state = self._state
         environment = state.bound_environment("drill.load(…)")
         state.fingerprint_before = environment.fingerprint
@@ -223,4 +223,6 @@ class Traffic:
 
 def _positive(call: str, name: str, value: float) -> None:
     if not 0 < value <= MAX_DURATION_S:
-        raise UserError(f"traffic.{call}(…)", f"{name} = {value}", allowed=(f"more than 0, at most {MAX_DURATION_S:g}",))
+        raise UserError(
+            f"traffic.{call}(…)", f"{name} = {value}", allowed=(f"more than 0, at most {MAX_DURATION_S:g}",)
+        )

@@ -22,7 +22,7 @@ _RESULT: pytest.StashKey[DrillResult] = pytest.StashKey()
 
 @contextmanager
 def around(item: pytest.Item) -> Iterator[None]:
-    """Bind the drill to the test's environments, reset those that an earlier drill used, close the drill after the call."""
+    """Bind the drill to the test's environments, reset those used before, close the drill after the call."""
     drill = item.stash[drills.KEY]
     ours = session.of(item.config)
     environments = session.environments_of(getattr(item, "funcargs", {}).values())

@@ -154,7 +154,11 @@ MISTAKES = {
     "edge": ("traffic.steady(duration_s=1.5)", 'system.edge("api", "stroe")', "store"),
     "component": ("traffic.steady(duration_s=1.5)", 'system.component("apy")', "api"),
     "objective": ("assert traffic.sent > 0", 'traffic.demonstrates("payment-sucess")', "payment-success"),
-    "invariant": ("def test_good(system, drill):", "def test_good(system, drill):\n    drill.expect_violation('exactly-onc')", "exactly-once"),
+    "invariant": (
+        "def test_good(system, drill):",
+        "def test_good(system, drill):\n    drill.expect_violation('exactly-onc')",
+        "exactly-once",
+    ),
     "rate": ("rate_per_s=60", "rate_per_s=0", "5000"),
 }
 

@@ -38,7 +38,19 @@ def probe(tmp_path: Path, test: str) -> dict[str, list[str]]:
     (tmp_path / "test_plain.py").write_text(test)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "pytest_finchaos.plugin", "-p", "probe", "-p", "no:cacheprovider", "-s"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "pytest_finchaos.plugin",
+            "-p",
+            "probe",
+            "-p",
+            "no:cacheprovider",
+            "-s",
+        ],
         cwd=tmp_path,
         env={
             "PATH": "/usr/bin:/bin",
@@ -69,5 +81,7 @@ def test_a_failing_test_of_somebody_else_loads_nothing_more(tmp_path: Path) -> N
 
 
 def test_the_probe_sees_a_heavy_module_when_there_is_one(tmp_path: Path) -> None:
-    found = probe(tmp_path, "import json\nimport asyncio\nimport pytest_finchaos.slo\n\ndef test_plain():\n    assert asyncio\n")
+    found = probe(
+        tmp_path, "import json\nimport asyncio\nimport pytest_finchaos.slo\n\ndef test_plain():\n    assert asyncio\n"
+    )
     assert found["heavy"] == ["asyncio"]
