@@ -256,6 +256,4 @@ def _cause(error: BaseException) -> str:
 
 
 def _unreachable_cure(url: str) -> str:
-    return (
-        f"start a Toxiproxy that listens at {url}, or unset TOXIPROXY_URL so that one is started for the environment"
-    )
+    return f"start a Toxiproxy that listens at {url}, or unset TOXIPROXY_URL so that one is started for the environment"

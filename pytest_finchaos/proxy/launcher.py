@@ -70,7 +70,9 @@ def find_server(environ: Mapping[str, str]) -> ServerChoice:
     if named := environ.get(BINARY_VARIABLE, "").strip():
         path = shutil.which(named, path=environ.get("PATH"))
         if path is None:
-            raise UserError(BINARY_VARIABLE, _why_not(named), cure=f"name a toxiproxy-server, or unset {BINARY_VARIABLE}")
+            raise UserError(
+                BINARY_VARIABLE, _why_not(named), cure=f"name a toxiproxy-server, or unset {BINARY_VARIABLE}"
+            )
         return ServerChoice("real", binary=str(Path(path).absolute()))
     found = shutil.which(BINARY_NAME, path=environ.get("PATH", ""))
     return ServerChoice("real", binary=found) if found else ServerChoice("built-in")
