@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 STEP_WITHIN_S = 900.0
 WHEREABOUTS = "import pytest_finchaos, sys; print(pytest_finchaos.__file__, 'on', sys.version.split()[0])"
+PROFILES = "from pytest_finchaos.load.profile import load_profile; load_profile('card_pos_auth')"
 NESTED = '''"""A test without a drill: the plugin is loaded and stays out of the way."""
 
 
@@ -55,6 +56,7 @@ def carry_out(interpreter: str, folder: Path) -> None:
     python = folder / "venv" / "bin" / "python"
     step("install", [python, *pip, "install", f"{wheel}[demo]", "hypothesis"], folder)
     step("import", [python, "-c", WHEREABOUTS], folder)
+    step("shipped load profiles", [python, "-c", PROFILES], folder)
     project = folder / "project"
     project.mkdir()
     (project / "pytest.ini").write_text("[pytest]\naddopts = -p no:locust\nfilterwarnings = error\n")
