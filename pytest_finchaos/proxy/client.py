@@ -112,7 +112,7 @@ class ToxiproxyClient:
         """Open or close the proxy's listener; closing ends its connections."""
         return self._proxy(self._call("post", f"/proxies/{_quoted(name)}", {"enabled": enabled}))
 
-    def add_toxic(
+    def add_toxic(  # noqa: PLR0917 - the API's own fields, in its order
         self,
         proxy: str,
         name: str,

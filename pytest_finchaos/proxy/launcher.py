@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -83,5 +82,5 @@ def _why_not(named: str) -> str:
     if path.is_dir():
         return f"{named} is a folder"
     if path.exists():
-        return f"{named} is not executable (mode {os.stat(path).st_mode & 0o777:o})"
+        return f"{named} is not executable (mode {path.stat().st_mode & 0o777:o})"
     return f"{named} does not exist"

@@ -18,7 +18,7 @@ SOCKET_TIMEOUT_S = 1.0  # to connect, and again to answer: two seconds in all
 GONE = 404
 
 
-class UndoFailed(Exception):  # noqa: N818 - reads as a sentence where it is caught
+class UndoFailed(Exception):
     """An undo that was tried and did not succeed: which one, and why."""
 
 
@@ -81,11 +81,11 @@ def started_ticks(pid: int) -> int | None:
 def descendants(pid: int) -> tuple[int, ...]:
     """Every living process below ``pid``, parents first."""
     children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdecimal():
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                stat = Path(f"/proc/{entry}/stat").read_text(encoding="utf-8", errors="replace")
-                children.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry))
+                stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+                children.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(folder.name))
     found: list[int] = []
     queue = [pid]
     while queue:

@@ -36,7 +36,7 @@ class Answer:
     content_type: str = ""
 
 
-class Malformed(Exception):  # noqa: N818 - reads as a sentence where it is caught
+class Malformed(Exception):
     """Bytes that are no request; ``status`` is what to answer."""
 
     def __init__(self, status: int, why: str) -> None:

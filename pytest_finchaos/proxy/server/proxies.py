@@ -152,7 +152,7 @@ async def _bound(listen: str) -> socket.socket:
             found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError, TimeoutError) as error:
         raise ApiError(500, f"listen tcp {listen}: lookup {host}: {error or 'no answer in time'}") from None
-    family, kind, protocol, _, address = sorted(found, key=_ipv4_first)[0]
+    family, kind, protocol, _, address = min(found, key=_ipv4_first)
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -122,7 +122,8 @@ def read_attributes(kind: str, given: Any, present: Mapping[str, int]) -> dict[s
     }
     if kind == "slicer" and values["size_variation"] > values["average_size"]:
         raise bad_body(
-            f"slicer.size_variation must not exceed average_size {values['average_size']}, got {values['size_variation']}"
+            f"slicer.size_variation must not exceed average_size {values['average_size']}, "
+            f"got {values['size_variation']}"
         )
     return values
 
