@@ -24,7 +24,7 @@ class ObjectiveResult:
         good, bad, unknown: Counts over the population.
         limit: The limit in words, e.g. ``at most 5 bad`` or ``≥ 99.99 %``.
         needed: Further clean events needed to decide, or None.
-        population: Which events, in words, e.g. ``steady phase`` or ``latency gateway→ledger-db armed``.
+        population: Which events, in words, e.g. ``steady phase`` or ``latency api→store armed``.
         reasons: Why.
     """
 

@@ -1,0 +1,115 @@
+"""From a checked table to frozen specifications."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pytest_finchaos.model.errors import UserError
+from pytest_finchaos.model.spec import (
+    ComponentSpec,
+    DataSpec,
+    EdgeSpec,
+    EnvironmentSpec,
+    LedgerSpec,
+    OperationSpec,
+    OutcomeRules,
+    ReadySpec,
+    SettlementSpec,
+)
+
+
+def environment(name: str, table: Mapping[str, Any], source: Path) -> EnvironmentSpec:
+    """One ``[environments.NAME]`` table."""
+    base = source.parent
+    return EnvironmentSpec(
+        name=name,
+        backend=table["backend"],
+        allowed_hosts=tuple(table["allowed_hosts"]),
+        components={key: component(key, spec, base) for key, spec in table["components"].items()},
+        edges=tuple(EdgeSpec(edge["source"], edge["target"]) for edge in table.get("edges", ())),
+        operations={key: operation(key, spec) for key, spec in table.get("operations", {}).items()},
+        data={key: DataSpec(key, spec["format"], spec["count"]) for key, spec in table.get("data", {}).items()},
+        ledger=ledger(table["ledger"]) if "ledger" in table else None,
+        slos=table.get("slos", {}),
+        source=str(source),
+    )
+
+
+def component(name: str, spec: Mapping[str, Any], base: Path) -> ComponentSpec:
+    """One component; paths become absolute, from the configuration's folder."""
+    return ComponentSpec(
+        name=name,
+        kind=spec.get("kind", "process"),
+        command=tuple(spec.get("command", ())),
+        build=tuple((base / path).resolve() for path in spec.get("build", ())),
+        variables=dict(spec.get("variables", {})),
+        ready=ready(spec.get("ready", {})),
+        restart=spec.get("restart", "never"),
+        schema=(base / spec["schema"]).resolve() if "schema" in spec else None,
+        settings=dict(spec.get("settings", {})),
+        versions=spec.get("versions", {}),
+    )
+
+
+def with_version(spec: ComponentSpec, version: str, base: Path) -> ComponentSpec:
+    """``spec`` with the overrides of one version; variables and settings are merged, the rest is replaced.
+
+    Raises:
+        UserError: Unknown version.
+    """
+    if version not in spec.versions:
+        raise UserError(f"component {spec.name}", f"no version {version!r}", allowed=spec.versions, got=version)
+    changes = spec.versions[version]
+    return replace(
+        spec,
+        command=tuple(changes.get("command", spec.command)),
+        build=tuple((base / path).resolve() for path in changes["build"]) if "build" in changes else spec.build,
+        variables={**spec.variables, **changes.get("variables", {})},
+        ready=ready(changes["ready"]) if "ready" in changes else spec.ready,
+        settings={**spec.settings, **changes.get("settings", {})},
+        version=version,
+    )
+
+
+def ready(spec: Mapping[str, Any]) -> ReadySpec:
+    """Readiness."""
+    default = ReadySpec()
+    return ReadySpec(spec.get("http"), float(spec.get("within_s", default.within_s)), dict(spec.get("fields", {})))
+
+
+def operation(name: str, spec: Mapping[str, Any]) -> OperationSpec:
+    """One operation."""
+    rules = {key: tuple(values) for key, values in spec.get("outcomes", {}).items()}
+    default = OperationSpec(name, spec["component"])
+    return OperationSpec(
+        name=name,
+        component=spec["component"],
+        method=spec.get("method", default.method),
+        path=spec.get("path", default.path),
+        headers=dict(spec.get("headers", {})),
+        body=spec.get("body"),
+        outcomes=OutcomeRules(**rules),
+        timeout_s=float(spec.get("timeout_s", default.timeout_s)),
+        reference=spec.get("reference"),
+        answer=tuple(spec.get("answer", ())),
+        value=spec.get("value"),
+        setup=spec.get("setup", False),
+        provides=dict(spec.get("provides", {})),
+    )
+
+
+def ledger(spec: Mapping[str, Any]) -> LedgerSpec:
+    """The ledger adapter."""
+    settlement = spec.get("settlement")
+    return LedgerSpec(
+        adapter=spec["adapter"],
+        component=spec["component"],
+        operation=spec["operation"],
+        lookup=spec.get("lookup"),
+        queries=dict(spec["queries"]),
+        settlement=SettlementSpec(**{**settlement, "columns": dict(settlement["columns"])}) if settlement else None,
+        quiet_within_s=float(spec.get("quiet_within_s", 15.0)),
+    )
