@@ -62,7 +62,14 @@ class Environment:
         self._data.mkdir(mode=0o711)
         try:
             lease = janitor.take_lease(self._data)
-            layout = planning.lay_out(spec, self.id, self._data, self.directory, self._ports, choice)
+            layout = planning.lay_out(
+                spec,
+                environment_id=self.id,
+                directory=self._data,
+                logs=self.directory,
+                ports=self._ports,
+                choice=choice,
+            )
             self.toxiproxy_url = layout.proxy_url
             self._edges = planning.edges_of(spec, layout)
             prepared = {name: planning.prepare(component, layout) for name, component in spec.components.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def inodes_on(port: int) -> set[str]:
 
 
 def owned_by(port: int, pids: Iterable[int]) -> bool | None:
-    """True when one of ``pids`` holds a listening socket on ``port``; False when somebody else does; None when nobody."""
+    """True when one of ``pids`` listens on ``port``; False when somebody else does; None when nobody does."""
     inodes = inodes_on(port)
     if not inodes:
         return None
@@ -35,7 +34,8 @@ def owned_by(port: int, pids: Iterable[int]) -> bool | None:
 def describe_owner(port: int) -> str:
     """The process that listens on ``port``, in words, for an error message."""
     inodes = inodes_on(port)
-    for name in os.listdir("/proc"):
+    for folder in Path("/proc").iterdir():
+        name = folder.name
         if name.isdigit() and inodes & _socket_inodes(int(name)):
             command = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
             return f"process {name} ({command[:120]})"
@@ -45,9 +45,9 @@ def describe_owner(port: int) -> str:
 def _socket_inodes(pid: int) -> set[str]:
     found = set()
     try:
-        for name in os.listdir(f"/proc/{pid}/fd"):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
             try:
-                target = os.readlink(f"/proc/{pid}/fd/{name}")
+                target = str(link.readlink())
             except OSError:
                 continue
             if target.startswith("socket:["):

@@ -46,7 +46,7 @@ class Layout:
 
 
 def lay_out(
-    spec: EnvironmentSpec, environment_id: str, directory: Path, logs: Path, ports: Ports, choice: ServerChoice
+    spec: EnvironmentSpec, *, environment_id: str, directory: Path, logs: Path, ports: Ports, choice: ServerChoice
 ) -> Layout:
     """Claim ports for every component, edge and the proxy's API."""
     proxy_port = 0 if choice.kind == "attached" else ports.claim()

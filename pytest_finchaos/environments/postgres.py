@@ -10,10 +10,9 @@ import pwd
 import shutil
 import signal
 import subprocess
-
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
@@ -100,10 +99,8 @@ def _reachable(install: Path) -> Path:
         temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".postgres-"))
         shutil.copytree(install, temporary / "copy", symlinks=True)
         temporary.chmod(0o755)
-        try:
+        with suppress(OSError):  # another process was first
             (temporary / "copy").rename(target)
-        except OSError:  # another process was first
-            pass
         shutil.rmtree(temporary, ignore_errors=True)
     return target
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import http.client
 import json
-import os
 import resource
 import secrets
 import shutil
@@ -204,4 +203,4 @@ def _dig(value: Any, path: str) -> Any:
 def empty(folder: Path) -> None:
     """Remove everything in ``folder``."""
     shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder, mode=0o755, exist_ok=True)
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -36,11 +36,11 @@ LINE_LIMIT = 4_000_000
 PROXY_WITHIN_S = 15.0
 
 
-class LeaseLost(Exception):  # noqa: N818 - an event, not an error
+class LeaseLost(Exception):
     """The environment has no owner any more."""
 
 
-class Refused(Exception):  # noqa: N818 - reads as a sentence where it is caught
+class Refused(Exception):
     """A command that could not be carried out: told to the client."""
 
 
@@ -99,10 +99,11 @@ class Supervisor:
         Raises:
             LeaseLost: End of file, a dead parent, or the time limit.
         """
-        readable, _, _ = select.select([self._control, *self._parents], [], [], wait_s)
+        control = self._control.fileno()
+        readable, _, _ = select.select([control, *self._parents], [], [], wait_s)
         if any(handle in self._parents for handle in readable):
             raise LeaseLost
-        if self._control in readable:
+        if control in readable:
             data = self._control.recv(65_536)
             if not data or len(self._buffer) > LINE_LIMIT:
                 raise LeaseLost

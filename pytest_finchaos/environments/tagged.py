@@ -109,7 +109,7 @@ def reap() -> None:
 
 
 def _all_pids() -> Iterable[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
 def _variables(pid: int) -> list[bytes]:
