@@ -1,0 +1,1 @@
+"""Objectives, exact bounds, error budget spent, claims, recovery: pure functions over what the load did."""

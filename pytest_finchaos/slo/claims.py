@@ -1,0 +1,135 @@
+"""What traffic proves about a ratio: three-way, with an exact bound, and how much more would decide."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from pytest_finchaos.model.result import ObjectiveResult
+from pytest_finchaos.model.timeline import Span
+from pytest_finchaos.model.verdict import Judged, Reason, Verdict
+from pytest_finchaos.slo import binomial, catalogue
+from pytest_finchaos.slo.events import Judgement, State, Tally, between, tally
+from pytest_finchaos.slo.objective import Objective, percent
+
+DISPERSION_LIMIT = Fraction(3, 2)  # variance over mean of the bad events per second; 1 for independent ones
+_NS_PER_S = 1_000_000_000
+
+
+def demonstrates(
+    objective: Objective,
+    judgements: Iterable[Judgement],
+    spans: Sequence[Span],
+    *,
+    at_least: Any = None,
+    confidence: Fraction = binomial.CONFIDENCE,
+    population: str = "steady traffic",
+) -> tuple[Judged, ObjectiveResult]:
+    """Whether the traffic in ``spans`` proves that the share of good events reaches the target.
+
+    PASS when the exact one-sided upper bound of the bad share is within the error budget, FAIL when the lower bound is
+    above it, else INCONCLUSIVE with the number of clean events that would decide (Clopper and Pearson, 1934).
+    Bad events that come in bursts are not independent: when their variance per second exceeds 1.5 times the mean, the
+    sample is divided by that ratio, the design effect.
+
+    Args:
+        objective: The objective.
+        judgements: From `events.judge`.
+        spans: Undisturbed time: a bound says nothing about a fault phase.
+        at_least: Another share to claim than the target, number or decimal string; printed.
+        confidence: Of the bound.
+        population: The traffic, in words.
+
+    Raises:
+        UserError: ``at_least`` is not a share.
+    """
+    claimed = objective
+    if at_least is not None:
+        share = catalogue.share(at_least, f"demonstrates({objective.name!r}, …)", "at_least")
+        claimed = replace(objective, target=share)
+    everything = tuple(judgements)
+    inside = [one for span in spans for one in between(everything, span.start_ns, span.end_ns)]
+    counts = tally(inside)
+    effect = _design_effect(inside, spans)
+    total = math.floor(counts.total / effect)
+    verdict, needed = Verdict.INCONCLUSIVE, None
+    if binomial.excludes_more(math.ceil(counts.not_good / effect), total, claimed.budget, confidence):
+        verdict = Verdict.PASS
+    elif binomial.excludes_less(math.floor(counts.not_good / effect), total, claimed.budget, confidence):
+        verdict = Verdict.FAIL
+    else:
+        clean = binomial.clean_needed(claimed.target, math.ceil(counts.not_good / effect), confidence)
+        needed = max(1, math.ceil(clean * effect) - counts.total)
+    text = "; ".join(_sentences(objective, claimed, counts, effect=effect, needed=needed, confidence=confidence))
+    reasons = (Reason("demonstrates", text, objective.name),)
+    result = ObjectiveResult(
+        name=objective.name,
+        question="demonstrates",
+        verdict=verdict,
+        asserted=True,
+        text=text,
+        good=counts.good,
+        bad=counts.bad,
+        unknown=counts.unknown,
+        limit=claimed.describe(),
+        needed=needed,
+        population=f"{objective.operation} in {population}",
+        reasons=reasons,
+    )
+    return Judged(verdict, reasons, f"demonstrates({objective.name})"), result
+
+
+def measured(
+    objective: Objective, judgements: Iterable[Judgement], spans: Sequence[Span], *, population: str = "steady traffic"
+) -> ObjectiveResult:
+    """The same as `demonstrates`, as a line of the report that nobody asserted and that is not merged."""
+    _, result = demonstrates(objective, judgements, spans, population=population)
+    return replace(result, question="measured", asserted=False)
+
+
+def _sentences(
+    objective: Objective,
+    claimed: Objective,
+    counts: Tally,
+    *,
+    effect: Fraction,
+    needed: int | None,
+    confidence: Fraction,
+) -> list[str]:
+    bad, total = counts.not_good, counts.total
+    lines = [f"{bad} of {total} {objective.operation} were not {objective.good_means()}"]
+    if total:
+        low = binomial.lower_bound(math.floor(bad / effect), math.floor(total / effect), confidence)
+        high = binomial.upper_bound(math.ceil(bad / effect), math.floor(total / effect), confidence)
+        bound = (
+            f"bad share between {low * 100:.3g} % and {high * 100:.3g} % (each with {percent(confidence)} confidence)"
+        )
+        lines.append(f"{bound}, budget {percent(claimed.budget)}")
+    if claimed.target != objective.target:
+        kind = "weaker" if claimed.target < objective.target else "stronger"
+        lines.append(f"claimed {percent(claimed.target)}, {kind} than the objective's {percent(objective.target)}")
+    if effect != 1:
+        lines.append(f"bad events came in bursts: sample divided by {float(effect):.2g}")
+    if needed is not None:
+        lines.append(f"{needed} further requests, all of them good, would decide")
+    return lines
+
+
+def _design_effect(inside: Sequence[Judgement], spans: Sequence[Span]) -> Fraction:
+    """Variance over mean of the bad events per second, exact; 1 when it is not above the limit."""
+    bad_at: Counter[tuple[int, int]] = Counter()
+    for one in inside:
+        if one.state is not State.GOOD:
+            where = next(at for at, span in enumerate(spans) if span.start_ns <= one.intended_ns < span.end_ns)
+            bad_at[where, (one.intended_ns - spans[where].start_ns) // _NS_PER_S] += 1
+    seconds = sum(-(-(span.end_ns - span.start_ns) // _NS_PER_S) for span in spans)
+    bad = sum(bad_at.values())
+    if bad < 2 or seconds < 2:
+        return Fraction(1)
+    squares = sum(count * count for count in bad_at.values())
+    index = Fraction(seconds * squares - bad * bad, (seconds - 1) * bad)
+    return index if index > DISPERSION_LIMIT else Fraction(1)
