@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_finchaos.drill.checks import refuse_open
 from pytest_finchaos.drill.state import DrillState
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import History
-from pytest_finchaos.model.result import ObjectiveResult
+from pytest_finchaos.model.result import ObjectiveResult, RecoveryResult
 from pytest_finchaos.model.timeline import Phase
 from pytest_finchaos.model.verdict import Claim, Judged, Reason, Verdict, void
 from pytest_finchaos.slo import catalogue, claims, events, soundness, spend
+from pytest_finchaos.slo.baseline import baseline
 from pytest_finchaos.slo.objective import Objective
+from pytest_finchaos.slo.recovery import Observation, recovery
 
 if TYPE_CHECKING:
     from pytest_finchaos.drill.injection import Injection
@@ -61,36 +64,58 @@ def _asked(state: DrillState, objective: Objective, judged: Judged, row: Objecti
     """Void what a defect hits, and note that the test asked."""
     rests_on = objective.claims | ({Claim.FAULT} if about else frozenset())
     state.claims |= rests_on
-    defects = list(state.defects)
-    if objective.latency_limit_ms is not None and state.history is not None:
-        late = soundness.late_generator(state.history.generator, objective.latency_limit_ms)
-        if late is not None:
-            defects.append(late)
-            state.defects.append(late)
-    answer = void(judged, defects, frozenset(rests_on), about)
-    state.asked.append(
-        ObjectiveResult(
-            row.name,
-            row.question,
-            answer.verdict,
-            asserted=True,
-            text=row.text,
-            good=row.good,
-            bad=row.bad,
-            unknown=row.unknown,
-            limit=row.limit,
-            needed=row.needed,
-            population=row.population,
-            reasons=answer.reasons,
-        )
-    )
+    if objective.latency_limit_ms is not None:
+        _note_late(state, objective.latency_limit_ms)
+    answer = void(judged, state.defects, frozenset(rests_on), about)
+    state.asked.append(replace(row, verdict=answer.verdict, asserted=True, reasons=answer.reasons))
     return answer
 
 
-def not_injected(call: str, injection: Injection) -> Judged:
-    """The answer about a fault that was never armed."""
-    reason = Reason("never-armed", f"{injection.fault.describe()} was never armed", injection.id)
-    return Judged(Verdict.INVALID, (reason,), call)
+def observation(state: DrillState, history: History) -> Observation:
+    """What recovery is judged from."""
+    armed = [at_ns for injection in state.injections if (at_ns := injection.armed_at_ns) is not None]
+    return Observation(
+        operations=history.operations,
+        steady=state.phases.of(Phase.STEADY),
+        until_ns=history.stopped_ns,
+        armed_ns=tuple(armed),
+        latency_counts=not any(Claim.LATENCY in defect.voids for defect in state.defects),
+    )
+
+
+def recovered(state: DrillState, injection: Injection, within_s: float) -> Judged:
+    """See `Traffic.recovered`."""
+    call = f"traffic.recovered(…, within_s={within_s:g})"
+    refuse_open(state, call)
+    longer_recover_needed(state, within_s)
+    if state.history is None:
+        return Judged(Verdict.INCONCLUSIVE, (Reason("no-traffic", "there was no load"),), "recovered")
+    found = injection.result()
+    base = baseline(state.history.operations, state.phases.of(Phase.STEADY), before_ns=found.armed_at_ns or 0)
+    _note_late(state, base.slow_ns / 1e6)
+    judged, row = recovery(observation(state, state.history), found, within_s=within_s)
+    rests_on = frozenset({Claim.OUTCOMES, Claim.FAULT})
+    state.claims |= rests_on
+    answer = void(judged, state.defects, rests_on, injection.id)
+    state.recoveries.append(replace(row, verdict=answer.verdict, asserted=True, reasons=answer.reasons))
+    return answer
+
+
+def observed_recovery(state: DrillState, injection: Injection) -> RecoveryResult | None:
+    """The recovery from a fault that the test did not ask about; listed, not merged."""
+    if state.history is None:
+        return None
+    _, row = recovery(observation(state, state.history), injection.result())
+    return row
+
+
+def _note_late(state: DrillState, limit_ms: float) -> None:
+    """A generator too late for ``limit_ms`` voids latency claims; recovery then counts errors only."""
+    if state.history is None or any(Claim.LATENCY in defect.voids for defect in state.defects):
+        return
+    late = soundness.late_generator(state.history.generator, limit_ms)
+    if late is not None:
+        state.defects.append(late)
 
 
 def longer_recover_needed(state: DrillState, within_s: float) -> None:
@@ -110,10 +135,3 @@ def longer_recover_needed(state: DrillState, within_s: float) -> None:
             f"the recover() phase watched for {state.recover_within_s:g} s only",
             cure=f"watch as long as you ask: traffic.recover(within_s={within_s:g})",
         )
-
-
-def history_of(state: DrillState) -> History | None:
-    """The final history, or the one so far."""
-    if state.history is not None:
-        return state.history
-    return state.session.history() if state.session is not None else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pytest_finchaos.drill.state import DrillState
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.verdict import Claim, Defect, Judged, Reason, Verdict
-from pytest_finchaos.slo.soundness import late_generator
 
 LOAD_CLAIMS = frozenset({Claim.LATENCY, Claim.OUTCOMES, Claim.HISTORY})
 EVERYTHING = frozenset({Claim.ALL})
@@ -21,7 +20,6 @@ def run(state: DrillState) -> None:
         ("build-served", _served(state)),
         ("closing", _closing(state)),
     ]
-    _lag(state)
 
 
 def _passed(name: str, text: str) -> Judged:
@@ -110,14 +108,6 @@ def _closing(state: DrillState) -> Judged:
         return _passed("closing", "the drill closed without trouble")
     reasons = tuple(Reason("closing", problem) for problem in problems)
     return Judged(Verdict.INCONCLUSIVE, reasons, "closing")
-
-
-def _lag(state: DrillState) -> None:
-    if state.history is None or not state.latency_limits_ms:
-        return
-    defect = late_generator(state.history.generator, min(state.latency_limits_ms))
-    if defect is not None:
-        state.defects.append(defect)
 
 
 def refuse_open(state: DrillState, call: str) -> None:

@@ -9,6 +9,7 @@ from pytest_finchaos.drill import assemble, closing, host
 from pytest_finchaos.drill.context import DrillContext
 from pytest_finchaos.drill.injection import Injection
 from pytest_finchaos.drill.phases import PhaseLog
+from pytest_finchaos.drill.release import Release
 from pytest_finchaos.drill.state import DrillState
 from pytest_finchaos.drill.traffic import Traffic
 from pytest_finchaos.ledger.invariants import INVARIANTS
@@ -82,6 +83,18 @@ class Drill:
             A context manager that is the `Injection`.
         """
         return Injection(self._state, fault)
+
+    def canary(self, component: str, *, version: str, shares: Sequence[float]) -> Release:
+        """Release ``version`` of ``component`` in steps of traffic. Needs a router, which this version has none of.
+
+        Raises:
+            UserError: Always, in this version: rollout is not available.
+        """
+        raise UserError(
+            f"drill.canary({component!r}, version={version!r}, shares={tuple(shares)})",
+            "rollout is not available: this version of pytest-finchaos starts no router",
+            cure="declare the new version as an environment of its own and run the drill on both",
+        )
 
     def expect_violation(self, name: str) -> None:
         """Declare beforehand that this drill looks for a violation of the invariant ``name``.

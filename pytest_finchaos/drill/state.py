@@ -43,7 +43,6 @@ class DrillState:
     events: list[Event] = field(default_factory=list)
     asked: list[ObjectiveResult] = field(default_factory=list)
     recoveries: list[RecoveryResult] = field(default_factory=list)
-    latency_limits_ms: list[float] = field(default_factory=list)
     recover_within_s: float | None = None
     claims: set[Claim] = field(default_factory=set)
     expected: list[str] = field(default_factory=list)

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Self
 
 from pytest_finchaos.drill import answers, closing
 from pytest_finchaos.drill.state import DrillState
+from pytest_finchaos.load.plan import LoadPlan
 from pytest_finchaos.load.profile import load_profile
-from pytest_finchaos.load.session import LoadPlan, start_load
+from pytest_finchaos.load.session import start_load
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import Counts
 from pytest_finchaos.model.timeline import Phase
 from pytest_finchaos.runtime.clock import NS_PER_S
 from pytest_finchaos.slo.catalogue import load_objectives
-from pytest_finchaos.slo.recovery import recovered_yet
+from pytest_finchaos.slo.recovery import observed_enough, window_s
 
 if TYPE_CHECKING:
     from pytest_finchaos.drill.injection import Injection
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 WARM_S = 1.0
 TICK_S = 0.1
 REPORT_EVERY_S = 5.0
-RECOVERY_WINDOW_S = 2.0
 MAX_DURATION_S = 3600.0
 
 
@@ -93,7 +93,8 @@ class Traffic:
         if not state.injections:
             self._wait(within_s)
             return
-        deadline_ns = state.context.clock.now_ns() + int((within_s + RECOVERY_WINDOW_S + 0.5) * NS_PER_S)
+        watch_s = within_s + window_s(state.rate_per_s)
+        deadline_ns = state.context.clock.now_ns() + int(watch_s * NS_PER_S)
         while state.context.clock.now_ns() < deadline_ns and self._alive():
             self._wait(0.25)
             if self._recovered_from_all():
@@ -103,13 +104,8 @@ class Traffic:
         state = self._state
         if state.session is None:
             return True
-        history = state.session.history()
-        observation = answers.observation(state, history)
-        return all(
-            recovered_yet(observation, injection.result()) is not None
-            for injection in state.injections
-            if injection.armed_at_ns is not None
-        )
+        observation = answers.observation(state, state.session.history())
+        return observed_enough(observation, [injection.result() for injection in state.injections])
 
     def _phase(self, phase: Phase, name: str, duration_s: float) -> None:
         _positive(name, "duration_s", duration_s)

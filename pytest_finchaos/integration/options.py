@@ -12,27 +12,22 @@ if TYPE_CHECKING:
 PROPERTY = "finchaos"  # the one user property, and the one key in xdist's worker input and output
 COLLECTED: pytest.StashKey[Collected] = pytest.StashKey()
 
-_OPTIONS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
-    ("config", "FILE", "configuration (default: finchaos.toml beside the rootdir's ini, else [tool.finchaos])", {}),
-    ("seed", "N", "seed of all draws; printed in each report, repeats arrivals, amounts, keys and fault draws", {}),
-    ("reports", "DIR", "where run folders are written (default: reports)", {}),
-    (
-        "set",
-        "KEY=VALUE",
-        "override one setting, dotted path, VALUE is TOML or else text; repeatable",
-        {"action": "append"},
-    ),
+_TEXTS = (
+    ("config", "FILE", "configuration (default: finchaos.toml beside the rootdir's ini, else [tool.finchaos])"),
+    ("seed", "N", "seed of all draws; printed in each report, repeats arrivals, amounts, keys and fault draws"),
+    ("reports", "DIR", "where run folders are written (default: reports)"),
 )
+_SET = "override one setting, dotted path, VALUE is TOML or else text; repeatable"
 
 
 def add(parser: pytest.Parser) -> None:
     """Declare each option, and each as an ini key without dashes."""
     group = parser.getgroup("finchaos", "resilience drills (pytest-finchaos)")
-    for name, metavar, text, more in _OPTIONS:
-        group.addoption(f"--finchaos-{name}", metavar=metavar, default=None, help=text, **more)
-        parser.addini(
-            f"finchaos_{name}", help=text, type="linelist" if more else "string", default=[] if more else None
-        )
+    for name, metavar, text in _TEXTS:
+        group.addoption(f"--finchaos-{name}", metavar=metavar, default=None, help=text)
+        parser.addini(f"finchaos_{name}", help=text, default=None)
+    group.addoption("--finchaos-set", metavar="KEY=VALUE", default=None, action="append", help=_SET)
+    parser.addini("finchaos_set", help=_SET, type="linelist", default=[])
 
 
 def value(config: pytest.Config, name: str) -> Any:
