@@ -1,0 +1,120 @@
+"""History and ledger side by side, indexed once for all invariants."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_finchaos.ledger.requested import Requested
+from pytest_finchaos.load.request import digest_reference
+from pytest_finchaos.model.history import Arrival, History, Operation, Outcome, Purpose
+from pytest_finchaos.model.money import Entry, Extract, Payment
+from pytest_finchaos.model.spec import OperationSpec
+
+# Statuses, in lower case, that say of themselves that no money moves. Entries decide where there are any.
+DECLINES = frozenset({"declined", "denied", "error", "failed", "refused", "rejected"})
+ENDED = frozenset({"canceled", "cancelled", "expired", "reversed", "voided"})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the invariants look at.
+
+    Args:
+        operations: The operations that move money and were sent, in order.
+        extract: The ledger.
+        requested: How a request states amount, currency and parties.
+        complete: True when no record of the load is missing.
+        prefix: Start of every key of this drill, with its last dash; "" when unknown.
+        before: The ledger before the load, if it was read.
+        by_key: Key to payments; ``by_id``: id to payment; ``entries_of``: payment id to entries.
+        probed: Key to digests of the payments that key-reuse probes were told of.
+    """
+
+    operations: tuple[Operation, ...]
+    extract: Extract
+    requested: Requested
+    complete: bool
+    prefix: str
+    before: Extract | None
+    by_key: Mapping[str, list[Payment]]
+    by_id: Mapping[str, Payment]
+    entries_of: Mapping[str, list[Entry]]
+    probed: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def build(
+        cls, history: History, extract: Extract, operation: OperationSpec, before: Extract | None = None
+    ) -> Facts:
+        """Index ``history`` and ``extract``.
+
+        Args:
+            history: Everything that the load did.
+            extract: The ledger at rest.
+            operation: The operation that moves money.
+            before: The ledger before the load, where other payments may stand in it.
+        """
+        by_key: dict[str, list[Payment]] = defaultdict(list)
+        for payment in extract.payments:
+            by_key[payment.key].append(payment)
+        entries_of: dict[str, list[Entry]] = defaultdict(list)
+        for entry in extract.entries:
+            entries_of[entry.payment_id].append(entry)
+        sent = tuple(each for each in history.operations if each.sent and each.arrival.operation == operation.name)
+        return cls(
+            operations=sent,
+            extract=extract,
+            requested=Requested.by(operation),
+            complete=history.generator.complete,
+            prefix=_prefix(history.operations),
+            before=before,
+            by_key=dict(by_key),
+            by_id={payment.id: payment for payment in extract.payments},
+            entries_of=dict(entries_of),
+            probed=_probed(sent),
+        )
+
+    def payments(self, key: str) -> Sequence[Payment]:
+        """All payments under a key."""
+        return self.by_key.get(key, ())
+
+    def moved(self, payment: Payment) -> bool:
+        """True when money moved: it is booked, or its status does not say otherwise. A stored decline is no effect."""
+        return payment.id in self.entries_of or payment.status.lower() not in DECLINES | ENDED
+
+    def effects(self, key: str) -> list[Payment]:
+        """Payments under a key by which money moved."""
+        return [payment for payment in self.by_key.get(key, ()) if self.moved(payment)]
+
+    def own_payments(self, key: str) -> list[Payment]:
+        """Payments under a key without those that an accepted key-reuse probe made: those are that probe's finding."""
+        probed = self.probed.get(key)
+        payments = self.by_key.get(key, [])
+        return payments if probed is None else [each for each in payments if digest_reference(each.id) not in probed]
+
+
+def at_stake(arrival: Arrival) -> tuple[int, str]:
+    """Amount and currency that an arrival asked for; 0 and "" where it names none."""
+    amount = arrival.values.get("amount_minor", 0)
+    return (amount if isinstance(amount, int) else 0), str(arrival.values.get("currency", ""))
+
+
+def _prefix(operations: Sequence[Operation]) -> str:
+    """Keys are ``PREFIX-INDEX`` (see `load.arrivals`)."""
+    head, dash, _ = operations[0].arrival.key.rpartition("-") if operations else ("", "", "")
+    return head + dash
+
+
+def _probed(operations: Sequence[Operation]) -> dict[str, frozenset[str]]:
+    found = {}
+    for operation in operations:
+        told = frozenset(
+            attempt.reference
+            for attempt in operation.attempts
+            if attempt.purpose is Purpose.REUSE and attempt.outcome is Outcome.OK and attempt.reference
+        )
+        own = {attempt.reference for attempt in operation.attempts if attempt.purpose is not Purpose.REUSE}
+        if told - own:
+            found[operation.arrival.key] = told - own
+    return found

@@ -1,0 +1,67 @@
+"""What a request asked of the ledger, read from the operation's own template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_finchaos.load.request import placeholders
+from pytest_finchaos.model.spec import OperationSpec
+
+FIELDS = ("amount_minor", "currency", "debtor", "creditor")  # of model.money.Payment
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """Which fields of a payment a request states, and from where.
+
+    Args:
+        templates: Ledger field to what stands in the request's body: a placeholder, a text with some, a constant.
+    """
+
+    templates: Mapping[str, Any]
+
+    @classmethod
+    def by(cls, operation: OperationSpec) -> Requested:
+        """From an operation: fields of the body named like the ledger's, at any depth; amount and currency also when
+        they stand anywhere in the request under a name of their own."""
+        found: dict[str, Any] = {}
+        for name, leaf in _leaves(operation.body):
+            if name in FIELDS:
+                found.setdefault(name, leaf)
+        named = placeholders(operation)
+        for name in ("amount_minor", "currency"):
+            if name in named:
+                found.setdefault(name, f"{{{name}}}")
+        return cls({name: found[name] for name in FIELDS if name in found})
+
+    def of(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The stated fields for one arrival's values; an amount that is no integer is left out: money is not guessed."""
+        stated = {name: _filled(template, values) for name, template in self.templates.items()}
+        amount = stated.get("amount_minor")
+        if not isinstance(amount, int) or isinstance(amount, bool):
+            stated.pop("amount_minor", None)
+        return stated
+
+
+def _leaves(plain: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(plain, Mapping):
+        for inner, item in plain.items():
+            yield from _leaves(item, inner)
+    elif isinstance(plain, list | tuple):
+        for item in plain:
+            yield from _leaves(item, name)
+    else:
+        yield name, plain
+
+
+def _filled(template: Any, values: Mapping[str, Any]) -> Any:
+    """As `load.request.render` fills a body: a text that is one placeholder takes the value's own type."""
+    if not isinstance(template, str):
+        return template
+    if template.startswith("{") and template[1:-1] in values:
+        return values[template[1:-1]]
+    return _PLACEHOLDER.sub(lambda match: str(values.get(match.group(1), match.group())), template)
