@@ -18,7 +18,7 @@ SOCKET_TIMEOUT_S = 1.0  # to connect, and again to answer: two seconds in all
 GONE = 404
 
 
-class UndoFailed(Exception):
+class UndoFailed(OSError):
     """An undo that was tried and did not succeed: which one, and why."""
 
 
@@ -45,6 +45,8 @@ def carry_out(record: UndoRecord) -> None:
             _continue(int(arguments["pid"]), int(arguments["started_ticks"]), tree=bool(arguments.get("tree")))
         else:
             raise UndoFailed(f"{record.id}: nothing is known of undoing {record.kind!r}")
+    except UndoFailed:
+        raise
     except (OSError, http.client.HTTPException) as error:
         raise UndoFailed(f"{record.id}: {error or type(error).__name__}") from None
     except (KeyError, TypeError, ValueError) as error:
