@@ -74,7 +74,7 @@ class Injection:
             self.problem = f"{self.fault.describe()} could not be removed: {error}"
             state.record("still-there", self.id, self.problem[:300])
             return
-        kind = "still-there" if seen.seen else "gone"
+        kind = {True: "still-there", False: "gone", None: "removal-unproven"}[seen.seen]
         state.record(kind, self.id, "; ".join(seen.evidence)[:300])
         state.context.progress(f"removed: {self.fault.describe()}")
 

@@ -134,8 +134,12 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path, end: signal.Si
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    records = lambda: list(tmp_path.glob("reports/*/records/*/*"))  # noqa: E731
-    wait_for(lambda: records() or Not("no record file"), what="the load to run", within_s=60, every_s=0.1)
+    wait_for(
+        lambda: list(tmp_path.glob("reports/*/records/*/*")) or Not("no record file"),
+        what="the load to run",
+        within_s=60,
+        every_s=0.1,
+    )
     process.send_signal(end)
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0, output
