@@ -273,7 +273,7 @@ class SlowCloseEffect(SpokenEffect):
 
 
 class LimitEffect(SpokenEffect):
-    """A connection ends before more than the limit has passed; said of new ones only, a pooled one counts on its own."""
+    """A connection ends before more than the limit has passed; a pooled one has its own count and is not probed."""
 
     most_bytes = 4_000_000
 
