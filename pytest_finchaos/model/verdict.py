@@ -90,8 +90,8 @@ class Defect:
         if Claim.ALL in self.voids:
             return True
         common = self.voids & claims
-        if common == {Claim.FAULT}:
-            return self.reason.subject in ("", subject)
+        if common == {Claim.FAULT}:  # a statement that names no fault rests on all of them
+            return not self.reason.subject or not subject or self.reason.subject == subject
         return bool(common)
 
 
@@ -116,7 +116,7 @@ class Judged:
 
     def __repr__(self) -> str:
         why = "; ".join(reason.text for reason in self.reasons) or "no reason recorded"
-        line = f"<{self.subject or type(self).__name__}: {self.verdict.value}: {why}>"
+        line = " ".join(f"<{self.subject or type(self).__name__}: {self.verdict.value}: {why}>".split())
         return line if len(line) <= REPR_LIMIT else line[: REPR_LIMIT - 2] + "…>"
 
 

@@ -53,8 +53,26 @@ def _key(key: Any) -> str:
 
 
 def dumps(value: Any) -> str:
-    """Compact JSON with sorted keys; NaN and infinities are refused."""
-    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    """Compact JSON with sorted keys, always encodable as UTF-8.
+
+    Raises:
+        CodecError: For NaN and infinities, which JSON does not know, and as `to_plain`.
+    """
+    text = _json(value, ascii_only=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, e.g. from a file name that is no UTF-8: escaped, it survives
+        text = _json(value, ascii_only=True)
+    return text
+
+
+def _json(value: Any, *, ascii_only: bool) -> str:
+    try:
+        return json.dumps(
+            to_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=ascii_only
+        )
+    except ValueError as error:
+        raise CodecError(str(error)) from None
 
 
 def loads(kind: type[T], text: str) -> T:
@@ -64,11 +82,15 @@ def loads(kind: type[T], text: str) -> T:
         CodecError: When the text is no JSON or does not fit; the message names the path.
     """
     try:
-        plain = json.loads(text)
+        plain = json.loads(text, parse_constant=_no_constant)
     except ValueError as error:
         raise CodecError(f"not JSON: {error}") from None
     value: T = from_plain(kind, plain)
     return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def from_plain(kind: Any, plain: Any, path: str = "$") -> Any:
@@ -143,5 +165,8 @@ def _from_generic(kind: Any, origin: Any, plain: Any, path: str) -> Any:
     if origin in (frozenset, set, list):
         return origin(from_plain(arguments[0], item, f"{path}[{at}]") for at, item in enumerate(plain))
     if isinstance(plain, Mapping) and issubclass(origin, Mapping):
-        return {key: from_plain(arguments[1], item, f"{path}.{key}") for key, item in plain.items()}
+        return {
+            from_plain(arguments[0], key, f"{path}.{key}"): from_plain(arguments[1], item, f"{path}.{key}")
+            for key, item in plain.items()
+        }
     raise CodecError(f"{path}: expected {kind}, got {type(plain).__name__}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -33,10 +34,20 @@ def write_atomic(path: Path, content: bytes | str, *, mode: int = 0o644) -> None
 
 
 def append_line(path: Path, line: str, *, durable: bool = False) -> None:
-    """Append one line in one write; ``durable`` adds an fsync before returning."""
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """Append one line in one write; ``durable`` adds an fsync before returning.
+
+    A last line that a crash left torn is ended first, so that it does not swallow the new one.
+
+    Raises:
+        OSError: As the system says; also when it took a part of the line only (disk full).
+    """
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        os.write(handle, line.encode() + b"\n")
+        size = os.fstat(handle).st_size
+        torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+        data = b"\n" * torn + line.encode() + b"\n"
+        if (written := os.write(handle, data)) != len(data):
+            raise OSError(errno.EIO, f"only {written} of {len(data)} bytes of a line were written", str(path))
         if durable:
             os.fsync(handle)
     finally:

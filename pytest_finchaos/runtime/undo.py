@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,14 +53,14 @@ class UndoJournal:
         if not self.path.exists():
             return ()
         open_records: dict[str, UndoRecord] = {}
-        for line in self.path.read_text().split(os.linesep):
+        for line in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
                 plain = json.loads(line)
-            except ValueError:
+                record: UndoRecord | None = None if "done" in plain else codec.from_plain(UndoRecord, plain)
+            except (ValueError, TypeError):
                 continue  # torn by a crash: an intention that was not durable led to no act
-            if "done" in plain:
+            if record is None:
                 open_records.pop(plain["done"], None)
             else:
-                record: UndoRecord = codec.from_plain(UndoRecord, plain)
                 open_records[record.id] = record
         return tuple(reversed(open_records.values()))

@@ -54,4 +54,4 @@ def wait_for(
         waited_s = (clock.now_ns() - start_ns) / NS_PER_S
         if waited_s >= within_s:
             raise Waited(f"waited {waited_s:.1f} s (limit {within_s:g} s) for {what}; last seen: {seen.state}")
-        clock.sleep_s(every_s)
+        clock.sleep_s(min(every_s, within_s - waited_s))

@@ -23,13 +23,15 @@ class Rules:
     """The figures of the rule; the defaults come from the simulation in ``tests/unit/test_slo_recovery_rates.py``.
 
     Args:
-        impact_slices, impact_among: An impact starts at the first bad slice of so many bad ones among so many.
+        impact_slices, impact_among, impact_s: An impact starts at the first bad slice of so many bad ones among so many,
+            which last together so long: 4 of 6 slices of 100 ms, 3 of 6 longer ones.
         window_s, window_requests: A window is at least this long and holds at least so many requests.
         bad_allowed: Bad slices within a good window; its first slice is good.
     """
 
     impact_slices: int = 3
-    impact_among: int = 5
+    impact_among: int = 6
+    impact_s: float = 0.4
     window_s: float = 2.0
     window_requests: int = 100
     bad_allowed: int = 1
@@ -108,7 +110,7 @@ def recovery(
     """Whether and when the system recovered from one fault.
 
     A slice is bad when it has more bad requests than the 99.9 % binomial bound of the steady phase's rate. Impact: the
-    first bad slice of 3 among 5 after arming. Recovery: the start of the first window of 2 s and 100 requests that
+    first bad slice of 3 among 6 that last 0.4 s together, after arming. Recovery: the start of the first window of 2 s and 100 requests that
     begins with a good slice and has at most one bad one. An impact after that is a relapse; the final recovery counts.
 
     Args:
@@ -203,11 +205,11 @@ def _course(observation: Observation, injection: InjectionResult, base: Baseline
     bounds = sorted({armed_ns, min(disarmed_ns, end_ns), end_ns})
     slices = cut(events, bounds) if len(bounds) > 1 else ()
     flags = [piece.bad > base.allowed(piece.total) for piece in slices]
-    impact = _impact(flags, 0, rules)
+    impact = _impact(slices, flags, 0, rules)
     first, recovered, relapses = impact, None, 0
     while impact is not None:
         recovered = _good_window(slices, flags, impact, rules)
-        impact = None if recovered is None else _impact(flags, recovered, rules)
+        impact = None if recovered is None else _impact(slices, flags, recovered, rules)
         relapses += impact is not None
     after = next((at for at, piece in enumerate(slices) if piece.start_ns >= disarmed_ns), None)
     return Course(
@@ -235,9 +237,19 @@ def _end_ns(observation: Observation, base: Baseline, armed_ns: int, disarmed_ns
     return max(armed_ns, min([observation.until_ns, *later, *still_open]))
 
 
-def _impact(flags: Sequence[bool], start: int, rules: Rules) -> int | None:
+def _impact(slices: Sequence[Slice], flags: Sequence[bool], start: int, rules: Rules) -> int | None:
     for at in range(start, len(flags)):
-        if flags[at] and sum(flags[at : at + rules.impact_among]) >= rules.impact_slices:
+        if not flags[at]:
+            continue
+        bad = [
+            piece
+            for piece, flag in zip(
+                slices[at : at + rules.impact_among], flags[at : at + rules.impact_among], strict=False
+            )
+            if flag
+        ]
+        lasted_ns = sum(piece.end_ns - piece.start_ns for piece in bad)
+        if len(bad) >= rules.impact_slices and lasted_ns >= rules.impact_s * _NS_PER_S:
             return at
     return None
 
