@@ -98,11 +98,11 @@ class Reports:
             controller.of(self._config).take(report)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if options.COLLECTED in self._config.stash:
             from pytest_finchaos.integration import controller
 
-            controller.of(self._config).write(int(exitstatus))
+            controller.of(self._config).write(session, int(exitstatus))
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         if options.COLLECTED in self._config.stash:

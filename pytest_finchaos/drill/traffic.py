@@ -125,7 +125,11 @@ class Traffic:
             clock.sleep_s(min(TICK_S, left_ns / NS_PER_S))
             if clock.now_ns() - told_ns > REPORT_EVERY_S * NS_PER_S and self._state.session is not None:
                 told_ns = clock.now_ns()
-                self._state.context.progress(str(self._state.session.progress()))
+                seen = self._state.session.progress()
+                self._state.context.progress(
+                    f"{seen.sent} sent, {seen.ok} ok, {seen.declined} declined, {seen.bad} failed, "
+                    f"{seen.unknown} unknown, {seen.in_flight} in flight"
+                )
 
     def spent(
         self, slo: str, *, during: Injection, at_most_bad: int | None = None, at_most_bad_slices: int | None = None

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_finchaos.integration import identity, options, provenance, session
+from pytest_finchaos.integration import identity, options, provenance
+from pytest_finchaos.integration import session as sessions
+from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.result import DrillResult, RunInfo, RunResult
 from pytest_finchaos.model.verdict import Verdict, merge
 from pytest_finchaos.reporting.store import write_run
@@ -29,7 +31,7 @@ class Collected:
         self._config = config
         self._identity = identity.of(config)
         self._results: dict[str, DrillResult] = {}
-        self._problems: list[str] = []
+        self._unwritten = ""
         self._run: RunResult | None = None
 
     def take(self, report: pytest.TestReport) -> None:
@@ -42,8 +44,8 @@ class Collected:
                 rest.extend(junit_properties(result))
         report.user_properties[:] = rest
 
-    def write(self, exit_status: int) -> None:
-        """Write ``report.json`` and everything made from it."""
+    def write(self, session: pytest.Session, exit_status: int) -> None:
+        """Write ``report.json`` and everything made from it; a report that cannot be written fails the session."""
         drills = tuple(self._results.values())
         base = self._config.rootpath
         info = RunInfo(
@@ -57,10 +59,14 @@ class Collected:
             git=provenance.git(base),
             exit_status=exit_status,
         )
-        self._run = RunResult(info, merge(drill.verdict for drill in drills), drills, problems=tuple(self._problems))
-        directory = session.of(self._config).directory
-        directory.mkdir(parents=True, exist_ok=True)
-        write_run(directory, self._run)
+        self._run = RunResult(info, merge(drill.verdict for drill in drills), drills)
+        directory = sessions.of(self._config).directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            write_run(directory, self._run)
+        except (UserError, OSError) as error:
+            self._unwritten = str(error)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def summarise(self, reporter: TerminalReporter) -> None:
         """The summary section; only the verdicts that are no PASS under ``-q``."""
@@ -72,8 +78,12 @@ class Collected:
             word = next((verdict for verdict in Verdict if line.startswith(verdict.value)), None)
             if self._config.option.verbose < 0 and word is Verdict.PASS:
                 continue
-            reporter.write_line(line, **colours.get(word, {"yellow": True}) if word else {})
-        reporter.write_line(f"report: {session.of(self._config).directory / 'report.html'}")
+            markup = {} if word is None else colours.get(word, {"yellow": True})
+            reporter.write_line(line, **markup)
+        if self._unwritten:
+            reporter.write_line(f"no report: {self._unwritten}", red=True)
+        else:
+            reporter.write_line(f"report: {sessions.of(self._config).directory / 'report.html'}")
 
 
 def of(config: pytest.Config) -> Collected:
