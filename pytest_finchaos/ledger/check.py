@@ -1,37 +1,61 @@
-"""The check of one drill's money: rest, read, resolve, check, send again, check again."""
+"""The money check of one drill: quiesce, extract, resolve, cut off, check, replay."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from pytest_finchaos.ledger import replay, resolve, settlement
+from pytest_finchaos.ledger import replay as replays
+from pytest_finchaos.ledger import resolve as resolving
 from pytest_finchaos.ledger.adapter_sql import SqlLedger
-from pytest_finchaos.ledger.case import Case, build_case
-from pytest_finchaos.ledger.invariants import CHECKERS, INVARIANTS, QUIESCENCE
-from pytest_finchaos.ledger.invariants.answers import SAME_KEY_SAME_ANSWER
-from pytest_finchaos.ledger.invariants.payments import ACKNOWLEDGED_DURABLE, EXACTLY_ONCE, REFUSED_NO_EFFECT
-from pytest_finchaos.ledger.invariants.settlement import SETTLEMENT_COMPLETE, SETTLEMENT_TOTALS
-from pytest_finchaos.ledger.quiesce import Rest, last_effect_ns, wait_for_rest
-from pytest_finchaos.ledger.target import Target
-from pytest_finchaos.load import client
-from pytest_finchaos.load.request import carries_key
+from pytest_finchaos.ledger.facts import Facts
+from pytest_finchaos.ledger.invariants import AFTER_REPLAY, CHECKS, INVARIANTS, LOOKUP, QUIESCENCE, SETTLEMENT
+from pytest_finchaos.ledger.quiesce import Rest, given_up_until_ns, quiesce
+from pytest_finchaos.ledger.reader import LedgerReader, LedgerUnreachable
+from pytest_finchaos.ledger.settlement import SettlementProblem, cut_off
+from pytest_finchaos.ledger.tally import Tally, finding, joined
+from pytest_finchaos.ledger.target import Api, Asks, Target, lookup_operation, money_operation
+from pytest_finchaos.ledger.witness import teller
+from pytest_finchaos.load.request import carries_key, placeholders
 from pytest_finchaos.model.errors import UserError
-from pytest_finchaos.model.history import History, Operation
-from pytest_finchaos.model.money import Extract, Finding, MoneyReport
+from pytest_finchaos.model.history import History
+from pytest_finchaos.model.money import Extract, MoneyReport
 from pytest_finchaos.model.result import InjectionResult
 from pytest_finchaos.model.spec import EnvironmentSpec, LedgerSpec, OperationSpec
-from pytest_finchaos.model.verdict import Verdict
 from pytest_finchaos.runtime.clock import Clock, SystemClock
 
-ADAPTERS = ("sql",)
-REPLAY = "replay"  # what `MoneyReport.not_checked` calls operations that were not sent again
-SETTLEMENT = (SETTLEMENT_COMPLETE, SETTLEMENT_TOTALS)
-AFTER_REPLAY = (ACKNOWLEDGED_DURABLE, EXACTLY_ONCE, REFUSED_NO_EFFECT, SAME_KEY_SAME_ANSWER)
-# While the system still moves, a violation of these is one for good; of all others it may only be early.
-EARLY = (ACKNOWLEDGED_DURABLE, *SETTLEMENT)
+REPLAY = "replay"  # not an invariant: the second look, after replays
+_CHANGING = "the ledger still changed while it was read"
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How the check reaches the system.
+
+    Args:
+        reader: Reads the ledger.
+        api: Sends requests.
+        clock: The clock.
+    """
+
+    reader: LedgerReader
+    api: Asks
+    clock: Clock
+
+    def rest(self, history: History, operation: OperationSpec, within_s: float) -> Rest:
+        """The ledger at rest, once no given-up request can act any more."""
+        not_before_ns = given_up_until_ns(history, operation.timeout_s)
+        return quiesce(self.reader, within_s=within_s, clock=self.clock, not_before_ns=not_before_ns)
+
+
+@dataclass(slots=True)
+class _Books:
+    """What was found so far."""
+
+    tallies: dict[str, Tally]
+    not_checked: dict[str, str]
 
 
 def check_money(
@@ -42,157 +66,163 @@ def check_money(
     injections: Sequence[InjectionResult],
     setup_values: Mapping[str, Any],
     clock: Clock | None = None,
+    before: Extract | None = None,
 ) -> MoneyReport:
-    """Check the money of a drill whose load has ended and whose faults are gone.
+    """Check the money of one drill; call it when the load has ended, the faults are gone and the system is healed.
 
     Args:
-        history: What the load did.
-        spec: The environment's configuration; its ``ledger`` says how the money is read.
-        environment: Where database and services are.
-        injections: The faults, for the witnesses.
-        setup_values: What setup operations provided, e.g. a token.
+        history: Everything that the load did.
+        spec: The environment's declaration.
+        environment: The running environment.
+        injections: The faults of the drill, for the witnesses.
+        setup_values: Placeholder values of setup operations, e.g. a token.
         clock: The clock; the system's by default.
+        before: The ledger before the load (see `read_ledger`), where it held payments of others already.
 
     Returns:
-        The report. A ledger that cannot be read is its ``problem``, with every invariant not checked; an error in one
-        checker makes that finding undecided. Nothing is raised for either.
+        One finding for each invariant that was checked, the reason for each that was not. Nothing is raised for a
+        ledger that cannot be read: ``problem`` says why, and no invariant is checked.
     """
     if spec.ledger is None:
-        return _unread("the environment has no [ledger]", problem="")
-    work = _Work(history, spec, spec.ledger, environment, tuple(injections), setup_values, clock or SystemClock())
+        return MoneyReport(not_checked=_all(f"environments.{spec.name} has no [ledger]"))
+    clock = clock or SystemClock()
     try:
-        return _checked(work)
-    except UserError as error:
-        return _unread("the ledger could not be read", problem=error.render())
-
-
-def _unread(why: str, *, problem: str) -> MoneyReport:
-    return MoneyReport(not_checked=dict.fromkeys(INVARIANTS, why), problem=problem)
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    history: History
-    spec: EnvironmentSpec
-    ledger: LedgerSpec
-    target: Target
-    injections: tuple[InjectionResult, ...]
-    setup_values: Mapping[str, Any]
-    clock: Clock
-
-    @property
-    def operation(self) -> OperationSpec:
-        return self.named(self.ledger.operation, "ledger.operation")
-
-    def named(self, name: str, where: str) -> OperationSpec:
-        try:
-            return self.spec.operations[name]
-        except KeyError:
-            raise UserError(where, f"no operation {name!r}", allowed=self.spec.operations, got=name) from None
-
-    def case(self, extract: Extract, history: History) -> Case:
-        return build_case(history, self.operation, extract, self.injections)
-
-    def rest(self) -> Rest:
-        if self.ledger.adapter not in ADAPTERS:
-            raise UserError("ledger.adapter", f"{self.ledger.adapter!r} is unknown", allowed=ADAPTERS)
-        url = self.target.database_url(self.ledger.component)
-        return wait_for_rest(
-            lambda: SqlLedger(url, self.ledger.queries, clock=self.clock),
-            within_s=self.ledger.quiet_within_s,
-            not_before_ns=last_effect_ns(self.history, self.operation),
-            clock=self.clock,
+        means = Means(
+            _reader(spec, spec.ledger, environment, clock), Api(spec, environment, setup_values, clock), clock
         )
-
-    def sender(self, operation: OperationSpec) -> Callable[[Operation], client.Answer]:
-        base_url = self.target.base_url(operation.component)
-
-        def send(each: Operation) -> client.Answer:
-            arrival = each.arrival
-            values = {**self.setup_values, **arrival.values, "key": arrival.key, "index": arrival.index}
-            return client.send(operation, values, base_url, clock=self.clock)
-
-        return send
+        return check_through(history, spec=spec, ledger=spec.ledger, means=means, injections=injections, before=before)
+    except (LedgerUnreachable, UserError) as error:
+        return MoneyReport(problem=str(error), not_checked=_all("the ledger could not be read"))
 
 
-def _checked(work: _Work) -> MoneyReport:
-    rest = work.rest()
-    if rest.problem or rest.extract is None:
-        report = _unread("the ledger could not be read", problem=rest.problem)
-        if rest.finding.verdict is Verdict.FAIL:
-            report.not_checked.pop(QUIESCENCE)
-            return dataclasses.replace(report, findings=(rest.finding,))
-        return report
-    if rest.after_s is None:
-        return _unquiet(work, rest, rest.extract)
-    not_checked: dict[str, str] = {}
-    extract = _with_settlement(work, rest.extract, not_checked)
-    case = work.case(extract, work.history)
-    findings = {name: _run(name, case, work.setup_values) for name in CHECKERS if name not in not_checked}
-    resolutions = resolve.resolve(case, _look_up(work), clock=work.clock)
-    _check_again(work, case, findings, not_checked)
+def read_ledger(spec: EnvironmentSpec, environment: Target, clock: Clock | None = None) -> Extract | None:
+    """The ledger now, whatever is under way; None when the environment has none.
+
+    Raises:
+        LedgerUnreachable: No answer in time.
+        UserError: The configured queries do not fit.
+    """
+    if spec.ledger is None:
+        return None
+    return _reader(spec, spec.ledger, environment, clock or SystemClock()).look(though_busy=True).extract
+
+
+def _reader(spec: EnvironmentSpec, ledger: LedgerSpec, environment: Target, clock: Clock) -> LedgerReader:
+    if ledger.adapter != "sql":
+        where = f"{spec.source}: environments.{spec.name}.ledger.adapter"
+        raise UserError(where, f"no adapter {ledger.adapter!r}", allowed=("sql",), got=ledger.adapter)
+    return SqlLedger(spec, ledger, environment, clock=clock)
+
+
+def check_through(
+    history: History,
+    *,
+    spec: EnvironmentSpec,
+    ledger: LedgerSpec,
+    means: Means,
+    injections: Sequence[InjectionResult] = (),
+    before: Extract | None = None,
+) -> MoneyReport:
+    """As `check_money`, with the given means.
+
+    Raises:
+        LedgerUnreachable: The ledger could not be read within the budget.
+        UserError: The declaration does not fit.
+    """
+    operation, lookup = money_operation(spec, ledger), lookup_operation(spec, ledger)
+    rest = means.rest(history, operation, ledger.quiet_within_s)
+    extract, no_settlement = _with_settlement(rest, ledger, means.api)
+    facts = Facts.build(history, extract, operation, before)
+    books = _Books({QUIESCENCE: rest.tally(), **_check(facts, tuple(CHECKS), rest)}, _beyond(spec, ledger, operation))
+    if no_settlement:
+        books.tallies |= {
+            name: _undecided(name, f"no settlement file to check: {no_settlement}") for name in SETTLEMENT
+        }
+    if lookup is not None:
+        told = _guarded(LOOKUP, lambda: resolving.confirm(facts, lookup, means.api, means.clock))
+        books.tallies[LOOKUP] = told if rest.stable else told.but_undecided(_CHANGING)
+    if rest.quiet:
+        history = _replayed(history, facts, operation, ledger, means=means, books=books)
+    else:
+        books.not_checked[REPLAY] = "the system was not quiet, so nothing was replayed"
+    tell = teller(history, injections)
+    names = [name for name in INVARIANTS if name in books.tallies and name not in books.not_checked]
     return MoneyReport(
-        findings=(*findings.values(), rest.finding),
-        not_checked=not_checked,
-        resolutions=resolutions,
+        findings=tuple(finding(books.tallies[name], tell) for name in names),
+        not_checked=books.not_checked,
+        resolutions=resolving.resolve(facts, stable=rest.stable),
         quiet_after_s=rest.after_s,
     )
 
 
-def _unquiet(work: _Work, rest: Rest, extract: Extract) -> MoneyReport:
-    """A snapshot of a system that still moves can convict, it cannot acquit."""
-    case = work.case(extract, work.history)
-    found = {name: _run(name, case, work.setup_values) for name in CHECKERS if name not in EARLY}
-    convicted = {name: finding for name, finding in found.items() if finding.verdict is Verdict.FAIL}
-    return MoneyReport(
-        findings=(*convicted.values(), rest.finding),
-        not_checked={name: "the ledger did not come to rest" for name in CHECKERS if name not in convicted},
-    )
+def _all(why: str) -> dict[str, str]:
+    return dict.fromkeys(INVARIANTS, why)
 
 
-def _run(name: str, case: Case, setup_values: Mapping[str, Any]) -> Finding:
+def _beyond(spec: EnvironmentSpec, ledger: LedgerSpec, operation: OperationSpec) -> dict[str, str]:
+    """What the declaration does not allow to check, and why."""
+    beyond = {}
+    if ledger.settlement is None:
+        beyond = dict.fromkeys(SETTLEMENT, f"environments.{spec.name}.ledger names no settlement file")
+    if not {"key", "amount_minor"} <= placeholders(operation):
+        beyond["key-reuse-refused"] = f"requests of {operation.name!r} carry no key with an amount"
+    if ledger.lookup is None:
+        beyond[LOOKUP] = f"environments.{spec.name}.ledger names no operation 'lookup'"
+    return beyond
+
+
+def _with_settlement(rest: Rest, ledger: LedgerSpec, api: Asks) -> tuple[Extract, str]:
+    """The extract with the settlement file, or why there is none."""
+    if ledger.settlement is None:
+        return rest.extract, ""
+    if not rest.quiet:
+        return rest.extract, "the system was not quiet, so nothing was cut off"  # what waits is in no file yet
     try:
-        return CHECKERS[name](case, setup_values)
-    except Exception as error:  # noqa: BLE001 - a checker that cannot run has decided nothing; the finding says so
-        text = f"the checker failed: {type(error).__name__}: {error}"
-        return Finding(name, Verdict.INCONCLUSIVE, text, 0, 0)
+        return replace(rest.extract, settlement=(cut_off(ledger.settlement, api),)), ""
+    except SettlementProblem as error:
+        return rest.extract, str(error)
 
 
-def _with_settlement(work: _Work, extract: Extract, not_checked: dict[str, str]) -> Extract:
-    if work.ledger.settlement is None:
-        not_checked |= dict.fromkeys(SETTLEMENT, "the configuration names no ledger.settlement")
-        return extract
+def _check(facts: Facts, names: Sequence[str], rest: Rest) -> dict[str, Tally]:
+    tallies = {name: _guarded(name, partial(CHECKS[name], facts)) for name in names}
+    if rest.stable:
+        return tallies
+    # One snapshot is whole, so what it shows is true; what it does not show may come.
+    return {name: tally.but_undecided(_CHANGING) for name, tally in tallies.items()}
+
+
+def _guarded(name: str, check: Callable[[], Tally]) -> Tally:
     try:
-        file = settlement.cut_off(work.ledger.settlement, work.target, clock=work.clock)
-    except UserError as error:
-        not_checked |= dict.fromkeys(SETTLEMENT, f"the settlement file could not be read: {error.render()}")
-        return extract
-    return dataclasses.replace(extract, settlement=(file,))
+        return check()
+    except Exception as error:  # noqa: BLE001 - a checker that breaks has decided nothing, and says so
+        return _undecided(name, f"the check itself failed: {type(error).__name__}: {error}")
 
 
-def _look_up(work: _Work) -> Callable[[Operation], client.Answer] | None:
-    if work.ledger.lookup is None:
-        return None
-    return work.sender(work.named(work.ledger.lookup, "ledger.lookup"))
+def _undecided(name: str, why: str) -> Tally:
+    return Tally(name, "", "", 0, (), why)
 
 
-def _check_again(work: _Work, case: Case, findings: dict[str, Finding], not_checked: dict[str, str]) -> None:
-    """Send operations again and check what that could have changed; a violation found before stays."""
-    if not carries_key(work.operation):
-        not_checked[REPLAY] = f"operation {work.operation.name} carries no {{key}}: sending it again would pay again"
-        return
-    done = replay.replay(case, work.history, work.sender(work.operation), clock=work.clock)
-    if done.left_out:
-        not_checked[REPLAY] = done.left_out
-    if not done.sent:
-        return
-    again = dataclasses.replace(work, history=done.history)
-    rest = again.rest()
-    if rest.extract is None or rest.after_s is None:
-        why = rest.problem or rest.finding.text
-        not_checked[REPLAY] = f"the ledger did not come to rest after {done.sent} requests were sent again: {why}"
-        return
-    after = again.case(rest.extract, done.history)
-    for name in AFTER_REPLAY:
-        if findings[name].verdict is not Verdict.FAIL:
-            findings[name] = _run(name, after, work.setup_values)
+def _replayed(
+    history: History, facts: Facts, operation: OperationSpec, ledger: LedgerSpec, *, means: Means, books: _Books
+) -> History:
+    """Replay, wait, read again, and join what is found to the books; returns the history with the replays."""
+    if not carries_key(operation):
+        books.not_checked[REPLAY] = f"requests of {operation.name!r} carry no key: a replay would pay again"
+        return history
+    try:
+        again = replays.replay(history, facts, operation, means.api, means.clock)
+        if again.left_out:
+            books.not_checked[REPLAY] = again.left_out
+        if not again.sent:
+            return history
+        rest = means.rest(again.history, operation, ledger.quiet_within_s)
+    except Exception as error:  # noqa: BLE001 - the findings from before the replay must not be lost with it
+        books.not_checked[REPLAY] = f"not looked at after the replay: {type(error).__name__}: {error}"
+        return history
+    if not rest.quiet:
+        books.not_checked[REPLAY] = f"the system was not quiet within {ledger.quiet_within_s:g} s after the replay"
+    extract = replace(rest.extract, settlement=facts.extract.settlement)
+    later = Facts.build(again.history, extract, operation, facts.before)
+    for name, tally in _check(later, AFTER_REPLAY, rest).items():
+        books.tallies[name] = joined(books.tallies[name], tally)
+    return again.history

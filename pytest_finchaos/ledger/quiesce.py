@@ -1,150 +1,132 @@
-"""Waits until the ledger is at rest: nothing to do, and two equal extracts."""
+"""Wait until the ledger is at rest: nothing under way, and two looks that see the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from pytest_finchaos.ledger.adapter_sql import UnreachableError
 from pytest_finchaos.ledger.invariants import QUIESCENCE
+from pytest_finchaos.ledger.reader import LedgerReader, LedgerUnreachable, Look
+from pytest_finchaos.ledger.tally import Tally, Violation
 from pytest_finchaos.model.history import History, Outcome
-from pytest_finchaos.model.money import Extract, Finding
-from pytest_finchaos.model.spec import OperationSpec
-from pytest_finchaos.model.verdict import Verdict
+from pytest_finchaos.model.money import Extract
 from pytest_finchaos.runtime.clock import NS_PER_S, Clock
 from pytest_finchaos.runtime.waiting import Not, Waited, wait_for
 
-POLL_EVERY_S = 0.1
-LINGER = 2  # a request may be carried out until this many client deadlines after it was sent
-
-
-class Ledger(Protocol):
-    """A connection to a ledger, see `adapter_sql.SqlLedger`."""
-
-    def busy(self) -> int | Decimal:
-        """How much there is to do, 0 when quiet."""
-        ...
-
-    def extract(self) -> Extract:
-        """The ledger at one instant."""
-        ...
-
-    def close(self) -> None:
-        """End the connection."""
-        ...
+EVERY_S = 0.1
+LINGER = 1.5  # the server's own deadline is near the client's
+_MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What waiting gave.
+    """How the system came to rest, or did not.
 
     Args:
-        finding: Of the invariant ``quiescence``.
-        extract: The ledger at rest; when it did not come to rest, its last snapshot, or None.
-        after_s: How long it took, None when it did not come to rest.
-        problem: Why the ledger could not be read, or "".
+        extract: The ledger as read last.
+        after_s: Seconds until it was quiet, or None when it was not within the budget.
+        within_s: The budget.
+        busy: What was under way last.
+        stable: True when two looks in a row saw the same rows.
     """
 
-    finding: Finding
-    extract: Extract | None
+    extract: Extract
     after_s: float | None
-    problem: str = ""
+    within_s: float
+    busy: int
+    stable: bool
+
+    @property
+    def quiet(self) -> bool:
+        """True when nothing was under way and nothing changed."""
+        return self.after_s is not None
+
+    def tally(self) -> Tally:
+        """As an invariant: a system that is left alone finishes what it began."""
+        claim = f"the system was quiet after {self.after_s or 0.0:.1f} s"
+        if self.quiet:
+            return Tally(QUIESCENCE, claim, "", 1)
+        limit = f"within {self.within_s:g} s after load and faults had ended"
+        if self.busy:
+            what = f"not-quiet: {self.busy} still waiting or running"
+            breach = f"systems did not become quiet {limit}"
+            return Tally(QUIESCENCE, claim, breach, 1, (Violation("the ledger", what),))
+        return Tally(QUIESCENCE, claim, "", 1, (), f"not-quiet: nothing is under way, and rows still changed {limit}")
 
 
-def last_effect_ns(history: History, operation: OperationSpec) -> int:
-    """Until when a request without an answer may still be carried out, CLOCK_MONOTONIC; 0 when all were answered."""
-    linger_ns = int(LINGER * operation.timeout_s * NS_PER_S)
-    return max(
+def quiesce(reader: LedgerReader, *, within_s: float, clock: Clock, not_before_ns: int = 0) -> Rest:
+    """Wait until nothing is under way and two looks in a row see the same.
+
+    Args:
+        reader: Reads the ledger.
+        within_s: Budget in seconds.
+        clock: The clock.
+        not_before_ns: CLOCK_MONOTONIC before which nothing counts as quiet: requests may still be executed that
+            the client has given up.
+
+    Returns:
+        The ledger and how it came to rest.
+
+    Raises:
+        LedgerUnreachable: It could not be read, not even at the end of the budget.
+        UserError: The configured queries do not fit.
+    """
+    started_ns = clock.now_ns()
+    seen: list[tuple[int, ...]] = []  # fingerprint of the look before, if that was quiet
+
+    def probe() -> Look | Not:
+        last = seen.copy()
+        seen.clear()
+        try:
+            look = reader.look()
+        except LedgerUnreachable as error:
+            return Not(str(error))
+        if look.extract is None:
+            return Not(f"{look.busy} still waiting or running")
+        seen.append(fingerprint(look.extract))
+        if seen != last:
+            return Not("rows still change")
+        return look if clock.now_ns() >= not_before_ns else Not("given-up requests may still run")
+
+    try:
+        look = wait_for(probe, what="a quiet ledger", within_s=within_s, every_s=EVERY_S, clock=clock)
+    except Waited:
+        return _restless(reader, within_s, clock)
+    assert look.extract is not None
+    after_s = (clock.now_ns() - started_ns) / NS_PER_S
+    return Rest(look.extract, after_s, within_s, 0, stable=True)
+
+
+def _restless(reader: LedgerReader, within_s: float, clock: Clock) -> Rest:
+    """The ledger as it is, to be checked as far as one snapshot allows."""
+    first = reader.look(though_busy=True)
+    clock.sleep_s(EVERY_S)
+    second = reader.look(though_busy=True)
+    assert first.extract is not None
+    assert second.extract is not None
+    stable = fingerprint(first.extract) == fingerprint(second.extract)
+    return Rest(second.extract, None, within_s, second.busy, stable)
+
+
+def fingerprint(extract: Extract) -> tuple[int, ...]:
+    """Number of rows and sum of their hashes, table by table: equal for equal rows in any order, in this process."""
+    tables: tuple[Sequence[Any], ...] = (extract.payments, extract.entries, extract.balances)
+    return tuple(part for rows in tables for part in (len(rows), sum(map(hash, rows)) & _MASK))
+
+
+def given_up_until_ns(history: History, timeout_s: float) -> int:
+    """When the last request without an answer can no longer begin to act: `LINGER` client deadlines after its sending.
+
+    A server that works longer for a client that has gone is waited for by ``busy``.
+    """
+    last_ns = max(
         (
-            attempt.sent_ns + linger_ns
-            for each in history.operations
-            if each.arrival.operation == operation.name
-            for attempt in each.attempts
+            attempt.sent_ns
+            for operation in history.operations
+            for attempt in operation.attempts
             if attempt.outcome in (Outcome.UNKNOWN, Outcome.CENSORED)
         ),
         default=0,
     )
-
-
-def wait_for_rest(connect: Callable[[], Ledger], *, within_s: float, not_before_ns: int, clock: Clock) -> Rest:
-    """Poll until nothing is to do and two extracts in a row are equal.
-
-    Args:
-        connect: Opens a connection; called again after one was lost.
-        within_s: Deadline in seconds.
-        not_before_ns: Requests may still be carried out until then, CLOCK_MONOTONIC.
-        clock: The clock.
-
-    Returns:
-        The ledger at rest; or why not.
-
-    Raises:
-        UserError: A query of the configuration is wrong.
-    """
-    poll = _Poll(connect, not_before_ns, clock)
-    start_ns = clock.now_ns()
-    try:
-        extract = wait_for(
-            poll.probe, what="the ledger to come to rest", within_s=within_s, every_s=POLL_EVERY_S, clock=clock
-        )
-        after_s = (clock.now_ns() - start_ns) / NS_PER_S
-        return Rest(Finding(QUIESCENCE, Verdict.PASS, f"quiet after {after_s:.1f} s", 1, 0), extract, after_s)
-    except Waited as late:
-        if poll.unreachable:
-            finding = Finding(QUIESCENCE, Verdict.INCONCLUSIVE, f"the ledger was not read: {late}", 0, 0)
-            return Rest(finding, None, None, poll.unreachable)
-        text = f"not quiet within {within_s:g} s: {late}; busy was {poll.busy} at last"
-        return Rest(Finding(QUIESCENCE, Verdict.FAIL, text, 1, 1), poll.snapshot(), None)
-    finally:
-        poll.close()
-
-
-class _Poll:
-    def __init__(self, connect: Callable[[], Ledger], not_before_ns: int, clock: Clock) -> None:
-        self._connect = connect
-        self._not_before_ns = not_before_ns
-        self._clock = clock
-        self._ledger: Ledger | None = None
-        self._last: Extract | None = None
-        self.busy: int | Decimal | None = None
-        self.unreachable = ""
-
-    def probe(self) -> Extract | Not:
-        try:
-            seen = self._look(self._ledger or self._connect())
-        except UnreachableError as error:
-            self.close()
-            self._last = None
-            self.unreachable = error.render()
-            return Not("the ledger does not answer")
-        self.unreachable = ""
-        return seen
-
-    def _look(self, ledger: Ledger) -> Extract | Not:
-        self._ledger = ledger
-        self.busy = ledger.busy()
-        if self.busy != 0:
-            self._last = None
-            return Not(f"busy = {self.busy}")
-        if self._clock.now_ns() < self._not_before_ns:
-            return Not("requests without an answer may still be carried out")
-        extract, before = ledger.extract(), self._last
-        self._last = extract
-        if before is None:
-            return Not("one extract read, the next must equal it")
-        if replace(before, taken_at_ns=0) != replace(extract, taken_at_ns=0):
-            return Not("two extracts differ")
-        return extract
-
-    def snapshot(self) -> Extract | None:
-        try:
-            return self._ledger.extract() if self._ledger is not None else None
-        except UnreachableError:
-            return None
-
-    def close(self) -> None:
-        if self._ledger is not None:
-            self._ledger.close()
-            self._ledger = None
+    return last_ns + int(LINGER * timeout_s * NS_PER_S) if last_ns else 0

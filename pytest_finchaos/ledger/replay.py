@@ -1,98 +1,115 @@
-"""After the check: the same requests once more, which must change nothing and answer the same."""
+"""After the check: send unknown and some acknowledged operations again, same key and body, and look once more.
+
+Only after the check, because a replay executes what was lost and so would hide the loss.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from pytest_finchaos.ledger.case import Case
+from pytest_finchaos.ledger.facts import Facts
+from pytest_finchaos.ledger.resolve import spread, unresolved
+from pytest_finchaos.ledger.target import Asks
+from pytest_finchaos.ledger.wording import plural
 from pytest_finchaos.load.client import Answer
 from pytest_finchaos.load.history import outcome_of
 from pytest_finchaos.model.history import Attempt, History, Operation, Outcome, Purpose
+from pytest_finchaos.model.spec import OperationSpec
 from pytest_finchaos.runtime.clock import NS_PER_S, Clock
 
 MAX_UNKNOWN = 200
-MAX_OK = 50
+MAX_ACKNOWLEDGED = 50
 WITHIN_S = 5.0
+GIVE_UP_AFTER = 5  # answers in a row that say nothing
+_NO_ACCESS = {401: "the token is no longer accepted", 403: "access is refused", 429: "too many requests"}
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """What sending again gave.
+class Replays:
+    """What was sent again.
 
     Args:
-        history: The history with the new attempts.
-        sent: Number of requests that were sent.
-        left_out: What was not sent again, one sentence, or "".
+        history: The history with the replays as further attempts.
+        sent: Number of replays.
+        answered: Number of final answers.
+        left_out: Why something was not replayed, or "".
     """
 
     history: History
     sent: int
+    answered: int
     left_out: str
 
 
-def replay(case: Case, history: History, send: Callable[[Operation], Answer], *, clock: Clock) -> Replayed:
-    """Send unknown operations and a sample of acknowledged ones again, with the same key and body.
+def replay(history: History, facts: Facts, operation: OperationSpec, api: Asks, clock: Clock) -> Replays:
+    """Send unknown operations (at most `MAX_UNKNOWN`) and a sample of acknowledged ones again, one after another.
 
     Args:
-        case: The checked case.
-        history: Its history.
-        send: Sends one operation.
-        clock: Bounds the sending to `WITHIN_S` seconds.
+        history: Everything that the load did.
+        facts: The same with the ledger.
+        operation: The operation that moves money; it must carry its key.
+        api: Sends requests.
+        clock: The clock.
 
     Returns:
-        The history as it is now. An operation of unknown outcome that is acknowledged now is ok.
+        What was sent, within `WITHIN_S` seconds.
     """
-    unknown = [each for each in case.sent if each.outcome in (Outcome.UNKNOWN, Outcome.CENSORED)]
-    known = [each for each in case.sent if each.outcome is Outcome.OK]
-    chosen = [*unknown[:MAX_UNKNOWN], *_spread(known, MAX_OK)]
-    until_ns = clock.now_ns() + int(WITHIN_S * NS_PER_S)
-    again: dict[int, Operation] = {}
-    for operation in chosen:
-        if clock.now_ns() >= until_ns:
+    unknown = unresolved(facts)
+    acknowledged = [each for each in facts.operations if each.outcome is Outcome.OK]
+    chosen = spread(unknown, MAX_UNKNOWN) + spread(acknowledged, MAX_ACKNOWLEDGED)
+    deadline_ns = clock.now_ns() + int(WITHIN_S * NS_PER_S)
+    made: dict[int, Attempt] = {}
+    silent, stopped = 0, ""
+    for each in chosen:
+        left_s = (deadline_ns - clock.now_ns()) / NS_PER_S
+        if left_s <= 0:
+            stopped = f"{WITHIN_S:g} s were over"
             break
-        again[operation.arrival.index] = _with_attempt(operation, send(operation))
-    unknown_sent = sum(each.arrival.index in again for each in unknown)
-    known_sent = len(again) - unknown_sent
-    return Replayed(
-        dataclasses.replace(
-            history, operations=tuple(again.get(each.arrival.index, each) for each in history.operations)
-        ),
-        len(again),
-        _left_out(len(unknown) - unknown_sent, len(known) - known_sent),
-    )
+        arrival = each.arrival
+        values = {**arrival.values, "key": arrival.key, "index": arrival.index}
+        answer = api.send(operation, values, min(operation.timeout_s, left_s))
+        made[arrival.index] = _attempt(each, answer)
+        if answer.status in _NO_ACCESS:
+            stopped = f"HTTP {answer.status}: {_NO_ACCESS[answer.status]}"
+            break
+        silent = 0 if answer.outcome.terminal else silent + 1
+        if silent == GIVE_UP_AFTER:
+            stopped = f"{silent} in a row got no final answer, the last one {answer.detail} (HTTP {answer.status})"
+            break
+    operations = tuple(_with(each, made.get(each.arrival.index)) for each in history.operations)
+    answered = sum(attempt.outcome.terminal for attempt in made.values())
+    left_out = _left_out(len(unknown) + min(len(acknowledged), MAX_ACKNOWLEDGED), len(made), stopped)
+    return Replays(replace(history, operations=operations), len(made), answered, left_out)
 
 
-def _spread(operations: Sequence[Operation], most: int) -> list[Operation]:
-    if len(operations) <= most:
-        return list(operations)
-    return [operations[position * len(operations) // most] for position in range(most)]
+def _left_out(wanted: int, sent: int, stopped: str) -> str:
+    if sent == wanted and not stopped:
+        return ""
+    why = stopped or f"at most {MAX_UNKNOWN} of unknown outcome are"
+    return f"{plural(wanted - sent, 'operation')} not replayed: {why}"
 
 
-def _with_attempt(operation: Operation, answer: Answer) -> Operation:
-    attempt = Attempt(
+def _attempt(operation: Operation, answer: Answer) -> Attempt:
+    outcome = Outcome.UNKNOWN if answer.status in _NO_ACCESS else answer.outcome
+    return Attempt(
         index=operation.arrival.index,
-        number=len(operation.attempts),
+        number=max((attempt.number for attempt in operation.attempts), default=-1) + 1,
         purpose=Purpose.REPLAY,
-        outcome=answer.outcome,
+        outcome=outcome,
         detail=answer.detail,
         status=answer.status,
-        intended_ns=operation.intended_ns,
+        intended_ns=answer.sent_ns,
         sent_ns=answer.sent_ns,
         done_ns=answer.done_ns,
         reference=answer.reference,
         answer=answer.answer,
         value=answer.value,
     )
-    attempts = (*operation.attempts, attempt)
-    return dataclasses.replace(operation, attempts=attempts, outcome=outcome_of(attempts))
 
 
-def _left_out(unknown: int, known: int) -> str:
-    if not unknown and not known:
-        return ""
-    return (
-        f"not sent again: {unknown} operations of unknown outcome, {known} acknowledged ones"
-        f" (at most {MAX_UNKNOWN} and a sample of {MAX_OK}, within {WITHIN_S:g} s)"
-    )
+def _with(operation: Operation, attempt: Attempt | None) -> Operation:
+    if attempt is None:
+        return operation
+    attempts: Sequence[Attempt] = (*operation.attempts, attempt)
+    return replace(operation, attempts=tuple(attempts), outcome=outcome_of(attempts))

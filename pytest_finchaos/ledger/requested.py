@@ -27,7 +27,8 @@ class Requested:
     @classmethod
     def by(cls, operation: OperationSpec) -> Requested:
         """From an operation: fields of the body named like the ledger's, at any depth; amount and currency also when
-        they stand anywhere in the request under a name of their own."""
+        they stand anywhere in the request under a name of their own.
+        """
         found: dict[str, Any] = {}
         for name, leaf in _leaves(operation.body):
             if name in FIELDS:
@@ -39,7 +40,7 @@ class Requested:
         return cls({name: found[name] for name in FIELDS if name in found})
 
     def of(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The stated fields for one arrival's values; an amount that is no integer is left out: money is not guessed."""
+        """The stated fields for one arrival's values; an amount that is no integer is left out, not guessed."""
         stated = {name: _filled(template, values) for name, template in self.templates.items()}
         amount = stated.get("amount_minor")
         if not isinstance(amount, int) or isinstance(amount, bool):

@@ -1,61 +1,123 @@
-"""What became of operations whose outcome the client does not know: by reading, never by sending them again."""
+"""Operations of unknown outcome are resolved by reading, never by sending them again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from pytest_finchaos.ledger.case import Case
+from pytest_finchaos.ledger.facts import Facts, at_stake
+from pytest_finchaos.ledger.invariants import LOOKUP
+from pytest_finchaos.ledger.tally import Tally, Violation, nothing_to_check
+from pytest_finchaos.ledger.target import Asks
+from pytest_finchaos.ledger.wording import payment_row, plural
 from pytest_finchaos.load.client import Answer
 from pytest_finchaos.load.request import digest_reference
 from pytest_finchaos.model.history import Operation, Outcome
 from pytest_finchaos.model.money import Resolution
+from pytest_finchaos.model.spec import OperationSpec
 from pytest_finchaos.runtime.clock import NS_PER_S, Clock
 
-MAX_LOOK_UPS = 50
-WITHIN_S = 5.0
+APPLIED, ABSENT, UNRESOLVED = "applied", "absent", "unresolved"
+SAMPLE = 50
+CONFIRM_WITHIN_S = 3.0
+_OPEN = (Outcome.UNKNOWN, Outcome.CENSORED)
+_NO_ACCESS = (401, 403, 429)
 
-APPLIED = "applied"
-ABSENT = "absent"
-UNRESOLVED = "unresolved"
+
+def unresolved(facts: Facts) -> list[Operation]:
+    """Operations of which the client does not know how they ended."""
+    return [operation for operation in facts.operations if operation.outcome in _OPEN]
 
 
-def resolve(case: Case, look_up: Callable[[Operation], Answer] | None, *, clock: Clock) -> tuple[Resolution, ...]:
-    """Resolve unknown and censored operations from the ledger; the first of them are confirmed through the API.
+def resolve(facts: Facts, *, stable: bool) -> tuple[Resolution, ...]:
+    """Look every such operation up in the extract.
 
     Args:
-        case: History and ledger at rest.
-        look_up: Reads one payment by key through the system's API; None when it has no such operation.
-        clock: Bounds the look-ups to `WITHIN_S` seconds.
-
-    Returns:
-        One resolution for each; ``unresolved`` when ledger and API contradict each other.
+        facts: History and ledger.
+        stable: False when the ledger still changed: then absence proves nothing.
     """
-    until_ns = clock.now_ns() + int(WITHIN_S * NS_PER_S)
-    found: list[Resolution] = []
-    for operation in case.sent:
-        if operation.outcome not in (Outcome.UNKNOWN, Outcome.CENSORED):
-            continue
-        asks = look_up is not None and len(found) < MAX_LOOK_UPS and clock.now_ns() < until_ns
-        found.append(_resolve(case, operation, look_up(operation) if look_up is not None and asks else None))
+    found = []
+    for operation in unresolved(facts):
+        key = operation.arrival.key
+        payments = facts.payments(key)
+        if facts.effects(key):
+            found.append(
+                Resolution(key, APPLIED, f"the ledger holds {plural(len(payments), 'payment')} under this key")
+            )
+        elif payments:
+            found.append(Resolution(key, ABSENT, f"the ledger holds it as {payments[0].status}; no money moved"))
+        elif stable:
+            found.append(Resolution(key, ABSENT, "the ledger at rest holds no payment under this key"))
+        else:
+            found.append(Resolution(key, UNRESOLVED, "not in the ledger, which still changed"))
     return tuple(found)
 
 
-def _resolve(case: Case, operation: Operation, answer: Answer | None) -> Resolution:
-    key = operation.arrival.key
-    payments = case.payments.get(key, ())
-    state = APPLIED if payments else ABSENT
-    how = f"the ledger holds {len(payments)} payments under the key" if payments else "the ledger holds no payment"
-    if answer is None:
-        return Resolution(key, state, how)
+def confirm(facts: Facts, lookup: OperationSpec, api: Asks, clock: Clock) -> Tally:
+    """Ask the API about a sample, unresolved operations first, and compare with the ledger.
+
+    Args:
+        facts: History and ledger.
+        lookup: The operation that reads one payment by key.
+        api: Sends requests.
+        clock: The clock.
+    """
+    deadline_ns = clock.now_ns() + int(CONFIRM_WITHIN_S * NS_PER_S)
+    checked, violations, unanswered = 0, [], ""
+    for operation in sample(facts):
+        left_s = (deadline_ns - clock.now_ns()) / NS_PER_S
+        if left_s <= 0:
+            break
+        arrival = operation.arrival
+        values = {**arrival.values, "key": arrival.key, "index": arrival.index}
+        answer = api.send(lookup, values, min(lookup.timeout_s, left_s))
+        told = _told(answer)
+        if told is None:
+            unanswered = f"HTTP {answer.status}" if answer.status else answer.detail
+            continue
+        checked += 1
+        what = _disagreement(facts, arrival.key, told, answer)
+        if what:
+            amount, currency = at_stake(arrival)
+            rows = tuple(map(payment_row, facts.payments(arrival.key)))
+            violations.append(Violation(arrival.key, what, amount, currency, rows))
+    why = f"no look-up was answered ({unanswered})" if unanswered else "there is no operation to look up"
+    return Tally(
+        LOOKUP,
+        "what the API says of a payment is what the ledger holds",
+        "looked-up payments are told otherwise than the ledger holds them",
+        checked,
+        tuple(violations),
+        "" if checked else nothing_to_check(why),
+    )
+
+
+def sample(facts: Facts) -> list[Operation]:
+    """At most `SAMPLE` operations: those of unknown outcome, then acknowledged ones, spread over the drill."""
+    doubtful = spread(unresolved(facts), SAMPLE)
+    sure = [operation for operation in facts.operations if operation.outcome is Outcome.OK]
+    return doubtful + spread(sure, SAMPLE - len(doubtful))
+
+
+def spread(operations: Sequence[Operation], most: int) -> list[Operation]:
+    """At most ``most`` of them, evenly from first to last."""
+    if len(operations) <= most:
+        return list(operations)
+    return [operations[number * len(operations) // most] for number in range(most)]
+
+
+def _told(answer: Answer) -> bool | None:
+    """True: there is such a payment; False: there is none; None: no word on it."""
     if answer.outcome is Outcome.OK:
-        held = {digest_reference(payment.id) for payment in payments}
-        agrees = bool(payments) and (not answer.reference or answer.reference in held)
-        says = "a payment" if payments or not answer.reference else "a payment that the ledger does not hold"
-    elif answer.outcome in (Outcome.REFUSED, Outcome.DECLINED):
-        agrees, says = not payments, "none"
-    else:
-        end = f"HTTP {answer.status}" if answer.status else answer.detail
-        return Resolution(key, state, f"{how}; the look-up got no answer ({end})")
-    if agrees:
-        return Resolution(key, state, f"{how}; the look-up agrees")
-    return Resolution(key, UNRESOLVED, f"{how}; the look-up contradicts: it found {says}")
+        return True
+    return False if answer.outcome is Outcome.REFUSED and answer.status not in _NO_ACCESS else None
+
+
+def _disagreement(facts: Facts, key: str, told: bool, answer: Answer) -> str:
+    payments = facts.payments(key)
+    if told and not payments:
+        return "is told by the API and not in the ledger"
+    if not told and facts.effects(key):
+        return f"is in the ledger and unknown to the API (HTTP {answer.status})"
+    if told and answer.reference and answer.reference not in {digest_reference(payment.id) for payment in payments}:
+        return "is told by the API as another payment than the ledger holds"
+    return ""

@@ -1,4 +1,4 @@
-"""Cuts the settlement file off, fetches and parses it."""
+"""The settlement file: cut by HTTP, fetched by HTTP, read with the control totals that it states of itself."""
 
 from __future__ import annotations
 
@@ -6,123 +6,112 @@ import csv
 import io
 from collections.abc import Mapping
 
-from pytest_finchaos.ledger.target import Target
-from pytest_finchaos.load import client
+from pytest_finchaos.ledger.target import Asks
+from pytest_finchaos.load.client import Answer
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import Outcome
 from pytest_finchaos.model.money import SettlementFile, SettlementRow
 from pytest_finchaos.model.spec import OperationSpec, OutcomeRules, SettlementSpec
-from pytest_finchaos.runtime.clock import Clock
 
-CUT_OFF_WITHIN_S = 10.0
-FETCH_WITHIN_S = 30.0
-MAX_ROWS = 2_000_000
-COLUMNS = ("key", "id", "amount_minor", "currency")
-WHERE = "ledger.settlement"
+TIMEOUT_S = 10.0
+_ONLY_2XX = OutcomeRules(ok=("2xx",), refused=("4xx",))
+_COLUMNS = ("key", "id", "amount_minor", "currency")
 
 
-def cut_off(spec: SettlementSpec, target: Target, *, clock: Clock) -> SettlementFile:
+class SettlementProblem(Exception):
+    """The file could not be had or read; says why."""
+
+
+def cut_off(settlement: SettlementSpec, api: Asks) -> SettlementFile:
     """Close the current settlement file and read it.
 
-    A cut-off without an answer is not repeated: the second one would close another, emptier file.
+    A cut-off is sent once and never repeated: a second one would close the next, empty file.
 
     Args:
-        spec: How.
-        target: Where.
-        clock: The clock.
-
-    Returns:
-        The file.
+        settlement: How.
+        api: Sends requests.
 
     Raises:
-        UserError: The service does not answer as configured, or the file cannot be read.
+        SettlementProblem: No answer, no file name in it, or a file that is no such file.
     """
-    base_url = f"http://{target.direct_address(spec.component)}"
-    method, _, path = spec.cut_off.partition(" ")
-    closed = _exchange(_operation("cut-off", spec, method, path.strip()), {}, base_url, CUT_OFF_WITHIN_S, clock)
-    plain = closed.json
-    name = plain.get("file") if isinstance(plain, Mapping) else None
+    method, _, path = settlement.cut_off.partition(" ")
+    cut = OperationSpec("cut-off", settlement.component, method=method, path=path, outcomes=_ONLY_2XX)
+    answer = _ask(api, cut, {})
+    name = answer.json.get("file") if isinstance(answer.json, Mapping) else None
     if not isinstance(name, str) or not name:
-        raise UserError(f"{WHERE}.cut_off", f"{spec.cut_off} must answer a JSON object with the text 'file'")
-    content = _exchange(_operation("file", spec, "GET", spec.file), {"file": name}, base_url, FETCH_WITHIN_S, clock)
+        raise SettlementProblem(f"{settlement.cut_off} answered without a field 'file'")
+    fetch = OperationSpec("settlement-file", settlement.component, path=settlement.file, outcomes=_ONLY_2XX)
+    content = _ask(api, fetch, {"file": name}).body
     try:
-        text = content.body.decode()
+        return parse(name, content.decode("utf-8-sig"), settlement)
     except UnicodeDecodeError as error:
-        raise UserError(f"{WHERE}: {name}", f"is not UTF-8: {error}") from None
-    return parse(name, text, spec)
+        raise SettlementProblem(f"{name} is not UTF-8: {error.reason} at byte {error.start}") from None
 
 
-def _operation(name: str, spec: SettlementSpec, method: str, path: str) -> OperationSpec:
-    rules = OutcomeRules(ok=("2xx",), refused=("4xx",))
-    return OperationSpec(name=name, component=spec.component, method=method, path=path, outcomes=rules)
-
-
-def _exchange(
-    operation: OperationSpec, values: Mapping[str, str], base_url: str, within_s: float, clock: Clock
-) -> client.Answer:
-    answer = client.send(operation, values, base_url, within_s, clock)
+def _ask(api: Asks, operation: OperationSpec, values: Mapping[str, str]) -> Answer:
+    try:
+        answer = api.send(operation, values, TIMEOUT_S, direct=True)
+    except UserError as error:
+        raise SettlementProblem(error.render()) from None
     if answer.outcome is not Outcome.OK:
-        end = f"HTTP {answer.status}" if answer.status else answer.detail
-        raise UserError(f"{WHERE}.{operation.name.replace('-', '_')}", f"{operation.method} {operation.path}: {end}")
+        how = f"HTTP {answer.status}" if answer.status else answer.detail
+        raise SettlementProblem(f"{operation.method} {operation.path} of {operation.component}: {how}")
     return answer
 
 
-def parse(name: str, text: str, spec: SettlementSpec) -> SettlementFile:
-    """Read a CSV file with a header and, at its end, control totals.
+def parse(name: str, text: str, settlement: SettlementSpec) -> SettlementFile:
+    """Read a CSV file with a header row and a trailer ``TOTAL,count,sum_minor``.
 
     Args:
-        name: Name of the file.
+        name: The file's name.
         text: Its content.
-        spec: Names of the columns and of the trailer.
-
-    Returns:
-        The file; without stated totals when it has no trailer.
+        settlement: Columns, and the first cell of the trailer.
 
     Raises:
-        UserError: A column is missing, a line has another number of cells, an amount is no whole number,
-            or something follows the trailer.
+        SettlementProblem: A column is missing, an amount is no whole number, a row stands behind the trailer.
     """
-    where = f"{WHERE}: {name}"
-    lines = csv.reader(io.StringIO(text), strict=True)
     try:
-        header = next(lines, [])
-        positions = [_position(header, spec, column, where) for column in COLUMNS]
-        rows: list[SettlementRow] = []
-        stated: tuple[int, int] | None = None
-        for cells in lines:
-            here = f"{where}, line {lines.line_num}"
-            if stated is not None:
-                raise UserError(here, f"something follows the trailer {spec.trailer}")
-            if cells and cells[0] == spec.trailer:
-                stated = _totals(cells, here)
-                continue
-            if len(cells) != len(header):
-                raise UserError(here, f"has {len(cells)} cells, the header has {len(header)}")
-            key, payment_id, amount, currency = (cells[position] for position in positions)
-            rows.append(SettlementRow(key, payment_id, _whole(amount, here), currency))
-            if len(rows) > MAX_ROWS:
-                raise UserError(where, f"has more than {MAX_ROWS} rows")
+        lines = [cells for cells in csv.reader(io.StringIO(text), strict=True) if cells]
     except csv.Error as error:
-        raise UserError(f"{where}, line {lines.line_num}", f"is no CSV: {error}") from None
-    count, total_minor = stated or (None, None)
-    return SettlementFile(name, tuple(rows), count, total_minor)
+        raise SettlementProblem(f"{name} is no CSV: {error}") from None
+    if not lines:
+        raise SettlementProblem(f"{name} is empty")
+    header, *rest = lines
+    if header[0] == settlement.trailer:
+        header, rest = list(settlement.columns.values()), lines  # nothing but totals: a file without a payment
+    places = {}
+    for ours in _COLUMNS:
+        column = settlement.columns[ours]
+        if column not in header:
+            raise SettlementProblem(f"{name} has no column {column!r}, but {', '.join(header)}")
+        places[ours] = header.index(column)
+    rows: list[SettlementRow] = []
+    stated: tuple[int, int] | None = None
+    for number, cells in enumerate(rest, start=2):
+        where = f"{name} row {number}"
+        if stated is not None:
+            raise SettlementProblem(f"{where} stands behind the totals")
+        if cells[0] == settlement.trailer:
+            if len(cells) < 3:
+                raise SettlementProblem(f"{where}: totals need a count and a sum")
+            stated = (_whole(cells[1], where), _whole(cells[2], where))
+            continue
+        if len(cells) != len(header):
+            raise SettlementProblem(f"{where} has {len(cells)} cells, the header {len(header)}")
+        rows.append(
+            SettlementRow(
+                cells[places["key"]],
+                cells[places["id"]],
+                _whole(cells[places["amount_minor"]], where),
+                cells[places["currency"]],
+            )
+        )
+    count, total = stated or (None, None)
+    return SettlementFile(name, tuple(rows), count, total)
 
 
-def _position(header: list[str], spec: SettlementSpec, column: str, where: str) -> int:
-    wanted = spec.columns.get(column, column)
-    if wanted not in header:
-        raise UserError(where, f"has no column {wanted!r}", allowed=header, got=wanted, cure=f"see {WHERE}.columns")
-    return header.index(wanted)
-
-
-def _totals(cells: list[str], where: str) -> tuple[int, int]:
-    if len(cells) < 3:
-        raise UserError(where, "the trailer must hold a count and a total")
-    return _whole(cells[1], where), _whole(cells[2], where)
-
-
-def _whole(text: str, where: str) -> int:
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()):
-        raise UserError(where, f"{text!r} is no whole number of minor units")
+def _whole(cell: str, where: str) -> int:
+    text = cell.strip()
+    if not text.removeprefix("-").isdecimal() or not text.isascii():
+        raise SettlementProblem(f"{where}: {cell!r} is no whole number of minor units")
     return int(text)

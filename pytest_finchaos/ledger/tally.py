@@ -75,12 +75,11 @@ def joined(first: Tally, later: Tally) -> Tally:
     """One invariant looked at twice, e.g. before and after a replay: every case once, decided when one is."""
     known = {violation.key for violation in first.violations}
     fresh = tuple(violation for violation in later.violations if violation.key not in known)
-    undecided = first.undecided and later.undecided and first.undecided
     return replace(
-        first,
+        first if first.claim else later,
         checked=max(first.checked, later.checked),
         violations=first.violations + fresh,
-        undecided=undecided,
+        undecided=first.undecided if later.undecided else "",
     )
 
 

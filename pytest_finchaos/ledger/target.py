@@ -36,8 +36,10 @@ class Target(Protocol):
 class Asks(Protocol):
     """Sends one request of an operation; tests pass a fake."""
 
-    def send(self, operation: OperationSpec, values: Mapping[str, Any], timeout_s: float) -> client.Answer:
-        """The answer, also when there was none."""
+    def send(
+        self, operation: OperationSpec, values: Mapping[str, Any], timeout_s: float, *, direct: bool = False
+    ) -> client.Answer:
+        """The answer, also when there was none; ``direct``: past the fault proxies."""
         ...
 
 
@@ -57,18 +59,22 @@ class Api:
         self._spec, self._target, self._values = spec, target, dict(setup_values)
         self._clock = clock or SystemClock()
 
-    def send(self, operation: OperationSpec, values: Mapping[str, Any], timeout_s: float) -> client.Answer:
+    def send(
+        self, operation: OperationSpec, values: Mapping[str, Any], timeout_s: float, *, direct: bool = False
+    ) -> client.Answer:
         """Send one request once.
 
         Args:
             operation: What to send.
             values: Placeholder values beside those of setup.
             timeout_s: Deadline in seconds.
+            direct: Past the fault proxies, instead of the way that clients take.
 
         Raises:
             UserError: The host is not allowed, or a placeholder has no value.
         """
-        url = self._target.base_url(operation.component)
+        component = operation.component
+        url = f"http://{self._target.direct_address(component)}" if direct else self._target.base_url(component)
         refuse_host(url, self._spec)
         return client.send(operation, {**self._values, **values}, url, timeout_s, self._clock)
 

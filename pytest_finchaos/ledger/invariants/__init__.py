@@ -34,7 +34,7 @@ CHECKS: Mapping[str, Check] = {
     "conservation": conservation,
     **SETTLEMENT,
 }
-AFTER_REPLAY = ("acknowledged-durable", "exactly-once", "same-key-same-answer")
+AFTER_REPLAY = ("acknowledged-durable", "exactly-once", "refused-no-effect", "same-key-same-answer")
 
 INVARIANTS: tuple[str, ...] = (QUIESCENCE, *CHECKS, LOOKUP)
 """Every name that a finding can have."""

@@ -71,7 +71,8 @@ def _unbalanced(payment: Payment, entries: Sequence[Entry]) -> str:
 
 def balance_chain(facts: Facts) -> Tally:
     """Versions of each account are contiguous, each balance is the one before plus the amount, the last one is its
-    balance, and the opening balance plus all entries is its balance too."""
+    balance, and the opening balance plus all entries is its balance too.
+    """
     chains: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in facts.extract.entries:
         chains[entry.account, entry.currency].append(entry)
@@ -154,12 +155,12 @@ def conservation(facts: Facts) -> Tally:
         for currency, off in sums.items()
         if off
     )
-    checked = len(facts.extract.balances)
+    moved = bool(facts.extract.payments or facts.extract.entries)
     return Tally(
         "conservation",
-        f"no money appeared or vanished over {checked} accounts",
+        f"no money appeared or vanished over {len(facts.extract.balances)} accounts",
         "currencies do not conserve money",
         len(sums),
         violations,
-        "" if checked else nothing_to_check("the ledger holds no balances"),
+        "" if sums and moved else nothing_to_check("no money moved" if sums else "the ledger holds no balances"),
     )

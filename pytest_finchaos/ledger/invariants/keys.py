@@ -81,13 +81,8 @@ def exactly_once(facts: Facts) -> Tally:
 def _surplus(facts: Facts, effects: list[Payment]) -> list[int]:
     """Amounts beyond the first: of further payments, and of further debits of the first one."""
     first, *further = effects
-    debits = [entry.amount_minor for entry in facts.entries_of.get(first.id, ()) if _debits(entry.account, first)]
-    extra = [amount for amount in debits if amount < 0][1:]
-    return [payment.amount_minor for payment in further] + extra
-
-
-def _debits(account: str, payment: Payment) -> bool:
-    return account == payment.debtor
+    debits = [entry.amount_minor for entry in facts.entries_of.get(first.id, ()) if entry.account == first.debtor]
+    return [payment.amount_minor for payment in further] + [amount for amount in debits if amount < 0][1:]
 
 
 def _debit_rows(facts: Facts, effects: list[Payment]) -> tuple[str, ...]:
