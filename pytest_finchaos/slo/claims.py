@@ -102,6 +102,8 @@ def _sentences(
 ) -> list[str]:
     bad, total = counts.not_good, counts.total
     lines = [f"{bad} of {total} {objective.operation} were not {objective.good_means()}"]
+    if needed is not None:
+        lines.append(f"{needed} further requests, all of them good, would decide")
     if total:
         low = binomial.lower_bound(math.floor(bad / effect), math.floor(total / effect), confidence)
         high = binomial.upper_bound(math.ceil(bad / effect), math.floor(total / effect), confidence)
@@ -114,8 +116,6 @@ def _sentences(
         lines.append(f"claimed {percent(claimed.target)}, {kind} than the objective's {percent(objective.target)}")
     if effect != 1:
         lines.append(f"bad events came in bursts: sample divided by {float(effect):.2g}")
-    if needed is not None:
-        lines.append(f"{needed} further requests, all of them good, would decide")
     return lines
 
 
