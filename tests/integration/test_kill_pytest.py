@@ -131,13 +131,14 @@ def start(folder: Path, phase: str, url: str) -> subprocess.Popen[bytes]:
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "test_drill.py").write_text(TEST)
     (folder / "phase").write_text(phase)
-    return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "no:locust", "-p", "no:cacheprovider", "-s"],
-        cwd=folder,
-        stdout=(folder / "out").open("wb"),
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "TOXIPROXY_URL": url},
-    )
+    with (folder / "out").open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-p", "no:locust", "-p", "no:cacheprovider", "-s"],
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "TOXIPROXY_URL": url},
+        )
 
 
 def reach(folder: Path, phase: str, url: str, before: Traces, process: subprocess.Popen[bytes]) -> None:

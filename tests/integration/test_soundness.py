@@ -93,22 +93,12 @@ CASES = (
     ),
     Case(
         "records truncated",
-        inside="""import pathlib
-        records = max(pathlib.Path("reports").glob("*/records/*/*.bin"), key=lambda p: p.stat().st_mtime)
-        from pytest_finchaos.load import session as load_session
-        stop = load_session.LoadSession.stop
-        def truncating(self, drain_s):
-            load_session.LoadSession.stop = stop
-            from pytest_finchaos.load import history as load_history
-            read = load_history.read_history
-            def shorter(*args, **kwargs):
-                os.truncate(records, records.stat().st_size - 1000)
-                return read(*args, **kwargs)
-            load_history.read_history = shorter
-            if hasattr(load_session, "read_history"):
-                load_session.read_history = shorter
-            return stop(self, drain_s)
-        load_session.LoadSession.stop = truncating""",
+        inside="""from pytest_finchaos.load.session import LoadSession
+        close = LoadSession.close
+        def truncating(self):
+            close(self)
+            os.truncate(self.records, self.records.stat().st_size - 1000)
+        LoadSession.close = truncating""",
         codes=("load-generator",),
     ),
     Case(
