@@ -190,6 +190,7 @@ class ArmedOnEdge(Armed):
             return
         self._final_traffic = self._traffic()
         self._sampler.stop()
+        self._effect.close()
         present = self._still_set()
         if present.seen is False:
             self._lost = present.evidence[0]
@@ -216,5 +217,4 @@ class ArmedOnEdge(Armed):
             seen = Observation(True, (*seen.evidence, f"the proxy {self._edge.proxy} still has it"))
         elif present is False and self._record is not None:
             self._journal.done(self._record)
-        self._effect.close()
         return self.conclude_gone(seen)

@@ -193,11 +193,11 @@ def test_names_with_slashes_and_blanks_are_quoted(server: ToxiproxyClient, upstr
 
 
 def test_something_else_at_the_url_is_told() -> None:
-    with accepting(
-        lambda connected: connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
-    ) as address:
-        with pytest.raises(ProxyError, match="something else answers"):
-            ToxiproxyClient(f"http://{address}").proxies()
+    with (
+        accepting(lambda connected: connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")) as address,
+        pytest.raises(ProxyError, match="something else answers"),
+    ):
+        ToxiproxyClient(f"http://{address}").proxies()
 
 
 def test_a_silent_server_runs_into_the_deadline() -> None:

@@ -6,21 +6,22 @@ import contextlib
 import http.client
 import socket
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.topology import Edge, Instance
-from pytest_finchaos.proxy.client import ToxiproxyClient
+from pytest_finchaos.proxy.client import ProxyError, ToxiproxyClient
 from pytest_finchaos.proxy.launcher import ServerChoice
+from pytest_finchaos.runtime.clock import NS_PER_MS, SystemClock
 from pytest_finchaos.runtime.undo import UndoJournal
 from pytest_finchaos.runtime.waiting import Not, wait_for
 
 HOST = "127.0.0.1"
+CLOCK = SystemClock()
 
 
 def free_port() -> int:
@@ -96,7 +97,7 @@ class _Page(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     body = b'{"state": "well"}' + b" " * 2000
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         pass
 
     def do_GET(self) -> None:
@@ -193,4 +194,50 @@ def edge_on(client: ToxiproxyClient, upstream: str, protocol: str = "http", name
     return Edge("e-1", "shop", "bank", name, client.url, state.listen, upstream, protocol, "/")
 
 
-PYTHON = sys.executable
+class Line:
+    """A proxy in front of an echo server."""
+
+    def __init__(self, server: ToxiproxyClient, upstream: str) -> None:
+        self.server = server
+        self.listen = server.create("line", f"{HOST}:0", upstream).listen
+
+    def add(self, kind: str, attributes: Mapping[str, int], stream: str = "downstream", toxicity: float = 1.0) -> None:
+        self.server.add_toxic("line", kind, kind, stream, toxicity, attributes)
+
+    def remove(self, kind: str) -> None:
+        self.server.remove_toxic("line", kind)
+
+    def connect(self) -> socket.socket:
+        host, _, port = self.listen.rpartition(":")
+        return socket.create_connection((host, int(port)), timeout=10)
+
+
+@contextlib.contextmanager
+def line_of(server: ToxiproxyClient) -> Iterator[Line]:
+    with accepting(echo) as upstream:
+        try:
+            yield Line(server, upstream)
+        finally:
+            with contextlib.suppress(ProxyError):
+                server.delete("line")
+
+
+def exactly(connected: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        more = connected.recv(min(65536, count - len(data)))
+        if not more:
+            raise EOFError(f"ended after {len(data)} of {count} bytes")
+        data += more
+    return data
+
+
+def round_trip_ms(connected: socket.socket, data: bytes = b"ping") -> float:
+    start_ns = CLOCK.now_ns()
+    connected.sendall(data)
+    assert exactly(connected, len(data)) == data
+    return (CLOCK.now_ns() - start_ns) / NS_PER_MS
+
+
+def numbered(count: int) -> bytes:
+    return b"".join(number.to_bytes(4, "big") for number in range(count))
