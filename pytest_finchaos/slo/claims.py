@@ -47,10 +47,7 @@ def demonstrates(
     Raises:
         UserError: ``at_least`` is not a share.
     """
-    claimed = objective
-    if at_least is not None:
-        share = catalogue.share(at_least, f"demonstrates({objective.name!r}, …)", "at_least")
-        claimed = replace(objective, target=share)
+    claimed = objective if at_least is None else _claiming(objective, at_least)
     everything = tuple(judgements)
     inside = [one for span in spans for one in between(everything, span.start_ns, span.end_ns)]
     counts = tally(inside)
@@ -81,6 +78,11 @@ def demonstrates(
         reasons=reasons,
     )
     return Judged(verdict, reasons, f"demonstrates({objective.name})"), result
+
+
+def _claiming(objective: Objective, at_least: Any) -> Objective:
+    share = catalogue.share(at_least, f"demonstrates({objective.name!r}, …)", "at_least")
+    return replace(objective, target=share)
 
 
 def measured(

@@ -23,8 +23,8 @@ class Rules:
     """The figures of the rule; the defaults come from the simulation in ``tests/unit/test_slo_recovery_rates.py``.
 
     Args:
-        impact_slices, impact_among, impact_s: An impact starts at the first bad slice of so many bad ones among so many,
-            which last together so long: 4 of 6 slices of 100 ms, 3 of 6 longer ones.
+        impact_slices, impact_among, impact_s: An impact starts at the first bad slice of so many bad ones among so
+            many, which last together so long: 4 of 6 slices of 100 ms, 3 of 6 longer ones.
         window_s, window_requests: A window is at least this long and holds at least so many requests.
         bad_allowed: Bad slices within a good window; its first slice is good.
     """
@@ -110,8 +110,9 @@ def recovery(
     """Whether and when the system recovered from one fault.
 
     A slice is bad when it has more bad requests than the 99.9 % binomial bound of the steady phase's rate. Impact: the
-    first bad slice of 3 among 6 that last 0.4 s together, after arming. Recovery: the start of the first window of 2 s and 100 requests that
-    begins with a good slice and has at most one bad one. An impact after that is a relapse; the final recovery counts.
+    first bad slice after arming of at least 3 among 6 that last 0.4 s together. Recovery: the start of the first window
+    of 2 s and 100 requests that begins with a good slice and has at most one bad one. An impact after that is a relapse;
+    the final recovery counts.
 
     Args:
         observation: The load, complete.
@@ -151,9 +152,17 @@ def recovered_yet(observation: Observation, injection: InjectionResult, *, rules
 
 
 def observed_enough(observation: Observation, injections: Sequence[InjectionResult], *, rules: Rules = RULES) -> bool:
-    """True when every armed fault's recovery is proven: a ``recover()`` phase may end."""
-    armed = [injection for injection in injections if injection.armed_at_ns is not None]
-    return all(recovered_yet(observation, injection, rules=rules) is not None for injection in armed)
+    """True when every armed fault's recovery is proven: a ``recover()`` phase may end.
+
+    A fault that another one followed is not waited for: its observation ended then.
+    """
+    last_ns = max(observation.armed_ns, default=0)
+    return all(
+        recovered_yet(observation, injection, rules=rules) is not None
+        for injection in injections
+        if injection.armed_at_ns is not None
+        and (injection.disarmed_at_ns is None or injection.disarmed_at_ns > last_ns)
+    )
 
 
 def window_s(rate_per_s: float, *, rules: Rules = RULES) -> float:

@@ -236,6 +236,17 @@ def test_an_absorbed_fault_is_watched_for_a_window_after_its_removal() -> None:
     assert recovered_yet(seen(12.2), FAULT) == FAULT.disarmed_at_ns
 
 
+def test_a_fault_that_another_one_followed_is_not_waited_for() -> None:
+    second = replace(FAULT, id="2-down", armed_at_ns=11 * S, disarmed_at_ns=12 * S)
+
+    def seen(now_s: float) -> Observation:
+        return Observation(load(well, until_s=now_s), STEADY, int(now_s * S), (5 * S, 11 * S))
+
+    assert not observed_enough(seen(13.0), [FAULT, second])
+    assert observed_enough(seen(14.2), [FAULT, second])
+    assert recovered_yet(seen(14.2), FAULT) is None
+
+
 def test_requests_that_may_still_be_answered_in_time_are_not_held_against_the_system() -> None:
     def in_flight(now_s: float) -> Observation:
         operations = [

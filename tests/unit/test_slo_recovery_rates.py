@@ -93,9 +93,6 @@ def drills(rate: int, host: Host, fails: Effect) -> tuple[Counter[str], Counter[
         outcomes[row.outcome] += 1
         verdicts[row.verdict] += 1
         after_s.extend([] if row.after_s is None else [row.after_s])
-    print(
-        f"{fails.__name__} at {rate}/s: {dict(outcomes)}, median recovery {sorted(after_s)[len(after_s) // 2 :][:1]} s"
-    )
     return outcomes, verdicts, sorted(after_s)
 
 
