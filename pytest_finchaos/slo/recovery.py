@@ -111,7 +111,7 @@ def recovery(
 
     A slice is bad when it has more bad requests than the 99.9 % binomial bound of the steady phase's rate. Impact: the
     first bad slice after arming of at least 3 among 6 that last 0.4 s together. Recovery: the start of the first window
-    of 2 s and 100 requests that begins with a good slice and has at most one bad one. An impact after that is a relapse;
+    of 2 s and 100 requests that begins with a good slice and has at most one bad one. A later impact is a relapse;
     the final recovery counts.
 
     Args:
