@@ -60,7 +60,7 @@ def quiesce(reader: LedgerReader, *, within_s: float, clock: Clock, not_before_n
 
     Args:
         reader: Reads the ledger.
-        within_s: Budget in seconds.
+        within_s: Budget in seconds; it counts from ``not_before_ns`` where that is later than now.
         clock: The clock.
         not_before_ns: CLOCK_MONOTONIC before which nothing counts as quiet: requests may still be executed that
             the client has given up.
@@ -89,8 +89,9 @@ def quiesce(reader: LedgerReader, *, within_s: float, clock: Clock, not_before_n
             return Not("rows still change")
         return look if clock.now_ns() >= not_before_ns else Not("given-up requests may still run")
 
+    budget_s = within_s + max(not_before_ns - started_ns, 0) / NS_PER_S
     try:
-        look = wait_for(probe, what="a quiet ledger", within_s=within_s, every_s=EVERY_S, clock=clock)
+        look = wait_for(probe, what="a quiet ledger", within_s=budget_s, every_s=EVERY_S, clock=clock)
     except Waited:
         return _restless(reader, within_s, clock)
     assert look.extract is not None

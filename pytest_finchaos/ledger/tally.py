@@ -75,11 +75,12 @@ def joined(first: Tally, later: Tally) -> Tally:
     """One invariant looked at twice, e.g. before and after a replay: every case once, decided when one is."""
     known = {violation.key for violation in first.violations}
     fresh = tuple(violation for violation in later.violations if violation.key not in known)
+    decided = any(tally.checked and not tally.undecided for tally in (first, later))
     return replace(
         first if first.claim else later,
         checked=max(first.checked, later.checked),
         violations=first.violations + fresh,
-        undecided=first.undecided if later.undecided else "",
+        undecided="" if decided else first.undecided or later.undecided,
     )
 
 
