@@ -98,7 +98,8 @@ class Killed(OnComponent):
         many = len(self._handles)
         if left:
             return self.conclude(Observation(False, (f"processes {left} of {many} still run after SIGKILL",)))
-        text = f"pidfd: process {self.before.pid} and {many - 1} more exited"
+        others = f" and {many - 1} more" if many > 1 else ""
+        text = f"pidfd: process {self.before.pid}{others} exited"
         return self.conclude(Observation(True, (text,)))
 
     def disarm(self) -> None:
@@ -193,7 +194,7 @@ class Paused(OnComponent):
             return Observation(False, (f"not stopped: {running}",))
         if not states.get(self.before.pid):
             return Observation(False, (f"process {self.before.pid} has ended",))
-        return Observation(True, (f"{len(states)} processes in state T",))
+        return Observation(True, ("all in state T: " + ", ".join(f"process {pid}" for pid in states),))
 
     def disarm(self) -> None:
         """SIGCONT, children first; remembers when somebody else had continued it."""
