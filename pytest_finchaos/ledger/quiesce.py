@@ -93,7 +93,10 @@ def quiesce(reader: LedgerReader, *, within_s: float, clock: Clock, not_before_n
     try:
         look = wait_for(probe, what="a quiet ledger", within_s=budget_s, every_s=EVERY_S, clock=clock)
     except Waited:
-        return _restless(reader, within_s, clock)
+        try:
+            return _restless(reader, within_s, clock)
+        except LedgerUnreachable as error:
+            raise LedgerUnreachable(f"{error} (tried for {budget_s:.1f} s)") from None
     assert look.extract is not None
     after_s = (clock.now_ns() - started_ns) / NS_PER_S
     return Rest(look.extract, after_s, within_s, 0, stable=True)

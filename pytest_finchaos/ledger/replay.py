@@ -86,7 +86,7 @@ def replay(history: History, facts: Facts, operation: OperationSpec, api: Asks, 
 def _left_out(wanted: int, sent: int, stopped: str) -> str:
     if sent == wanted and not stopped:
         return ""
-    why = stopped or f"at most {MAX_UNKNOWN} of unknown outcome are"
+    why = stopped or f"the limit is {MAX_UNKNOWN} of unknown outcome"
     return f"{plural(wanted - sent, 'operation')} not replayed: {why}"
 
 

@@ -116,7 +116,7 @@ def _settled(extract: Extract, at: int, times: int) -> Extract:
     return replace(extract, settlement=(replace(file, rows=rows, stated_count=len(rows), stated_total_minor=total),))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     correct_books(at_least=1).filter(lambda books: bool(books.payments)),
     st.sampled_from(sorted(MUTATIONS)),
