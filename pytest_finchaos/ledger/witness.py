@@ -32,7 +32,7 @@ def teller(history: History, injections: Sequence[InjectionResult]) -> Callable[
         return Witness(
             key=violation.key,
             attempts=_sentences(attempts, history.started_ns),
-            faults=tuple(_fault(each, history.started_ns) for each in injections if _overlaps(each, attempts)),
+            faults=_faults(injections, attempts, history.started_ns),
             rows=(violation.what, *violation.rows[:MAX_ROWS]),
             amount_minor=violation.amount_minor or amount or None,
             currency=violation.currency or currency,
@@ -58,6 +58,21 @@ def _end(attempt: Attempt) -> str:
         return "no answer when the load ended"
     how = f"HTTP {attempt.status}" if attempt.status else attempt.detail
     return f"{attempt.outcome.value} ({how}) after {(attempt.done_ns - attempt.sent_ns) // 1_000_000} ms"
+
+
+def _faults(injections: Sequence[InjectionResult], attempts: Sequence[Attempt], started_ns: int) -> tuple[str, ...]:
+    """Faults during the attempts; without any, the next one: what was acknowledged before it may be lost by it."""
+    during = tuple(_fault(each, started_ns) for each in injections if _overlaps(each, attempts))
+    if during or not attempts:
+        return during
+    last_ns = max(attempt.done_ns for attempt in attempts)
+    later = [
+        (each.armed_at_ns, each) for each in injections if each.armed_at_ns is not None and each.armed_at_ns > last_ns
+    ]
+    if not later:
+        return ()
+    armed_ns, following = min(later, key=lambda pair: pair[0])
+    return (f"{_fault(following, started_ns)}, {(armed_ns - last_ns) / NS_PER_S:.3f} s after the last answer",)
 
 
 def _overlaps(injection: InjectionResult, attempts: Sequence[Attempt]) -> bool:

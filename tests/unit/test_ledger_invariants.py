@@ -362,6 +362,19 @@ def test_a_witness_tells_attempts_the_overlapping_fault_and_the_rows() -> None:
     assert (witness.amount_minor, witness.currency) == (1200, "EUR")
 
 
+def test_a_witness_of_what_was_lost_after_its_answer_names_the_next_fault() -> None:
+    books = Books()
+    books.pay()
+    kill = InjectionResult("i-1", "kill -9 of store", "store", T0_NS + NS_PER_S, True, None, None, None, None)
+    later = replace(kill, fault="another", armed_at_ns=T0_NS + 2 * NS_PER_S)
+    history = books.history()
+    facts = Facts.build(history, replace(books.extract(), payments=(), entries=()), AUTHORISE)
+
+    (witness,) = finding(CHECKS["acknowledged-durable"](facts), teller(history, (later, kill))).witnesses
+
+    assert witness.faults == ("kill -9 of store: armed +1.000 s and not removed, 0.980 s after the last answer",)
+
+
 def test_a_finding_shows_at_most_five_witnesses_and_counts_all() -> None:
     books = Books()
     for _ in range(9):
