@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pytest_finchaos.drill import answers
 from pytest_finchaos.drill.state import DrillState
@@ -15,9 +15,11 @@ from pytest_finchaos.model.result import (
     RecoveryResult,
     Series,
 )
-from pytest_finchaos.model.timeline import Event, Phase, Span
+from pytest_finchaos.model.timeline import Event, Phase
+from pytest_finchaos.model.verdict import Reason, Verdict
 from pytest_finchaos.slo import claims, events
 from pytest_finchaos.slo.merge import judge_drill
+from pytest_finchaos.slo.objective import Objective
 from pytest_finchaos.slo.series import series
 
 MAX_EVENTS = 500
@@ -112,13 +114,27 @@ def _measured(state: DrillState) -> tuple[ObjectiveResult, ...]:
         for injection in state.injections:
             armed, disarmed = injection.armed_at_ns, injection.disarmed_at_ns
             if armed is not None and disarmed is not None:
-                window = (Span(Phase.HOLD, armed, disarmed),)
-                rows.append(
-                    claims.measured(
-                        objective, judged, window, population=f"while {injection.fault.describe()} was armed"
-                    )
-                )
+                rows.append(_counted(objective, events.between(judged, armed, disarmed), injection.fault.describe()))
     return tuple(rows)
+
+
+def _counted(objective: Objective, judged: Sequence[events.Judgement], fault: str) -> ObjectiveResult:
+    """What happened under a fault, counted: a fault phase is no sample of anything, so it proves no ratio."""
+    counts = events.tally(judged)
+    text = f"{counts.not_good} of {counts.total} {objective.operation} were not {objective.good_means()}"
+    return ObjectiveResult(
+        name=objective.name,
+        question="measured",
+        verdict=Verdict.INCONCLUSIVE,
+        asserted=False,
+        text=text,
+        good=counts.good,
+        bad=counts.bad,
+        unknown=counts.unknown,
+        limit="counted only, no limit was asked",
+        population=f"{objective.operation} under {fault}",
+        reasons=(Reason("counted", text, objective.name),),
+    )
 
 
 def _recoveries(state: DrillState) -> tuple[RecoveryResult, ...]:

@@ -21,8 +21,8 @@ from pytest_finchaos.model.topology import Component, Edge, Instance
 from pytest_finchaos.proxy.client import ToxiproxyClient
 from pytest_finchaos.proxy.launcher import find_server
 from pytest_finchaos.runtime import codec
-from pytest_finchaos.runtime.clock import Clock, SystemClock
-from pytest_finchaos.runtime.undo import UndoJournal, UndoRecord
+from pytest_finchaos.runtime.clock import NS_PER_S, Clock, SystemClock
+from pytest_finchaos.runtime.undo import UndoJournal
 
 TTL_S = 4 * 3600.0
 START_WITHIN_S = 180.0
@@ -45,67 +45,73 @@ class Environment:
     """
 
     def __init__(self, spec: EnvironmentSpec, *, directory: Path, run_id: str, clock: Clock) -> None:
+        started_ns = clock.now_ns()
         self.spec, self.name, self.backend = spec, spec.name, spec.backend
         self.id = f"{spec.name}-{run_id[-4:]}-{secrets.token_hex(4)}"
         self.directory = directory / "environments" / self.id
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._clock = clock
+        self._events_file = self.directory / "events.jsonl"
         self._closed = False
-        self._proxy_records: list[UndoRecord] = []
-        started_ns = clock.now_ns()
-        choice = find_server(os.environ)
-        self._attached = choice.kind == "attached"
+        self._choice = find_server(os.environ)
+        self._attached = self._choice.kind == "attached"
         if self._attached:
-            ToxiproxyClient(choice.url).version()  # unreachable: told before anything is started
+            ToxiproxyClient(self._choice.url).version()  # unreachable: told before anything is started
         self._ports = Ports()
         self._data = janitor.environments_folder() / self.id
         self._data.mkdir(mode=0o711)
+        self.undo = UndoJournal(self._data / "undo.jsonl")
         try:
-            lease = janitor.take_lease(self._data)
+            self._control = self._prepare(run_id)
+        except BaseException:
+            self._ports.release()
+            shutil.rmtree(self._data, ignore_errors=True)
+            raise
+        try:
+            self._launch()
+        except BaseException:
+            self.close()
+            raise
+        self.time_to_ready_s = (clock.now_ns() - started_ns) / NS_PER_S
+
+    def _prepare(self, run_id: str) -> Control:
+        """Build everything and start the supervisor, which holds the lease from then on."""
+        lease = janitor.take_lease(self._data)
+        try:
             layout = planning.lay_out(
-                spec,
+                self.spec,
                 environment_id=self.id,
                 directory=self._data,
                 logs=self.directory,
                 ports=self._ports,
-                choice=choice,
+                choice=self._choice,
             )
             self.toxiproxy_url = layout.proxy_url
-            self._edges = planning.edges_of(spec, layout)
-            prepared = {name: planning.prepare(component, layout) for name, component in spec.components.items()}
-            self._prepared = prepared
-            for item in prepared.values():
-                if item.plan.template is None:
-                    Path(item.plan.workdir).mkdir(parents=True, exist_ok=True)
+            self._edges = planning.edges_of(self.spec, layout)
+            self._prepared = {
+                name: planning.prepare(component, layout) for name, component in self.spec.components.items()
+            }
             (self._data / "work").mkdir(exist_ok=True)
-            self.undo = UndoJournal(self._data / "undo.jsonl")
-            self._events_file = self.directory / "events.jsonl"
-            self.notes = (*(item.note for item in prepared.values() if item.note), f"fault proxy: {choice.describe()}")
-            self.fingerprint = self._fingerprint(choice.kind)
-            self._kind = choice.kind
+            for item in self._prepared.values():
+                if item.plan.template is None:
+                    Path(item.plan.workdir).mkdir()
+            notes = (item.note for item in self._prepared.values() if item.note)
+            self.notes = (*notes, f"fault proxy: {self._choice.describe()}")
+            self.fingerprint = self._fingerprint()
+            argv = () if self._attached else tuple(self._choice.argv(planning.HOST, layout.proxy_port, run_id))
             plan = SupervisorPlan(
                 id=self.id,
                 parents=owners(),
                 ttl_s=TTL_S,
                 directory=str(self._data),
                 events=str(self._events_file),
-                proxy_argv=() if self._attached else tuple(choice.argv(planning.HOST, layout.proxy_port, run_id)),
+                proxy_argv=argv,
                 proxy_port=layout.proxy_port,
                 proxy_log=str(self.directory / "toxiproxy.log"),
-                components=tuple(item.plan for item in prepared.values()),
+                components=tuple(item.plan for item in self._prepared.values()),
             )
-            self._control = Control(plan, self.directory / "supervisor.log", lease)
-        except BaseException:
-            self._ports.release()
-            shutil.rmtree(self._data, ignore_errors=True)
-            raise
-        os.close(lease)  # the supervisor holds it now
-        try:
-            self._launch()
-        except BaseException:
-            self.close()
-            raise
-        self.time_to_ready_s = (clock.now_ns() - started_ns) / 1e9
+            return Control(plan, self.directory / "supervisor.log", lease)
+        finally:
+            os.close(lease)
 
     def _launch(self) -> None:
         databases = [name for name, item in self._prepared.items() if item.plan.template is not None]
@@ -114,14 +120,13 @@ class Environment:
         client = ToxiproxyClient(self.toxiproxy_url)
         for edge in self._edges:
             if self._attached:
-                record = self.undo.intend("delete-proxy", {"url": self.toxiproxy_url, "proxy": edge.proxy})
-                self._proxy_records.append(record)
+                self.undo.intend("delete-proxy", {"url": self.toxiproxy_url, "proxy": edge.proxy})
             client.create(edge.proxy, edge.listen, edge.upstream)
         self._control.call("start", within_s=START_WITHIN_S)
 
-    def _fingerprint(self, proxy_kind: str) -> str:
+    def _fingerprint(self) -> str:
         digests = {name: item.digest for name, item in self._prepared.items()}
-        return fingerprint.environment_digest(self.spec, digests, proxy_kind)
+        return fingerprint.environment_digest(self.spec, digests, self._choice.kind)
 
     def edges(self) -> tuple[Edge, ...]:
         """All declared edges."""
@@ -217,7 +222,7 @@ class Environment:
         for name, item in self._prepared.items():
             if item.build.folder is not None and not builds.intact(item.build.folder, item.build.digest):
                 problems.append(f"component {name}: its build in {item.build.folder} was changed while it served")
-        now = self._fingerprint(self._kind)
+        now = self._fingerprint()
         if now != self.fingerprint:
             problems.append(f"fingerprint {now[:12]} differs from {self.fingerprint[:12]} at the start")
         return tuple(problems)

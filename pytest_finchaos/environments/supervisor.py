@@ -265,7 +265,7 @@ class Supervisor:
                 carry_out(record)
                 journal.done(record)
             except (UndoFailed, OSError) as error:
-                print(f"undo failed: {error}", file=sys.stderr)  # noqa: T201 - its log is all it has
+                sys.stderr.write(f"undo failed: {error}\n")
         tagged.kill_all(self.plan.id)
         shutil.rmtree(self.plan.directory, ignore_errors=True)
 

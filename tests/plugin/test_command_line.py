@@ -41,7 +41,7 @@ def test_a_green_run_prints_a_header_and_a_summary_and_writes_a_report(tmp_path:
         assert (tmp_path / "reports" / "latest" / name).exists()
 
 
-def test_the_same_seed_plans_the_same_traffic(tmp_path: Path) -> None:
+def test_a_given_seed_is_the_seed_of_every_drill_whatever_the_run(tmp_path: Path) -> None:
     plans = []
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
