@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -145,9 +145,9 @@ def outcome_chart(drill: DrillResult, series: Series, name: str) -> Markup:
     """Operations a second by outcome, stacked, harm at the bottom."""
     shown = buckets(series, MAX_BARS)
     totals = {key: sum(bucket.counts[key] for bucket in shown) for key in _STACK}
-    words = ", ".join(f"{totals[key]:,} {key}" for key in reversed(_STACK))
+    harm = _harm(shown)
     drawing = Drawing(
-        name, f"Outcomes of {facts.short_id(drill.id)}", _outcome_words(shown, words), WIDTH, BOTTOM + AXIS_HEIGHT
+        name, f"Outcomes of {facts.short_id(drill.id)}", _outcome_words(totals, harm), WIDTH, BOTTOM + AXIS_HEIGHT
     )
     axis = time_axis(drill)
     axis.draw(drawing, TOP, BOTTOM)
@@ -160,7 +160,7 @@ def outcome_chart(drill: DrillResult, series: Series, name: str) -> Markup:
     for tick in ticks:
         drawing.add("line", class_="grid", x1=LEFT, x2=WIDTH - RIGHT, y1=y(tick), y2=y(tick))
         drawing.add("text", f"{tick:g}/s", class_="tick", x=LEFT - 8, y=y(tick) + 4, text_anchor="end")
-    _axis_name(drawing, "operations", "a second")
+    _axis_name(drawing, "operations", "a second", *_harm_lines(totals, harm))
     for key in _STACK:
         path = "".join(
             _bar(axis.x(bucket.start_s), axis.x(bucket.start_s + bucket.width_s), *_heights(bucket, key, y))
@@ -188,9 +188,21 @@ def _bar(x: float, end: float, bottom: float, top: float) -> str:
     return f"M{x:.1f} {bottom:.1f}V{top:.1f}h{width:.1f}V{bottom:.1f}z"
 
 
-def _outcome_words(shown: list[Bucket], words: str) -> str:
+def _harm(shown: Sequence[Bucket]) -> tuple[float, float] | None:
+    """From the first to the end of the last bucket with a failed or unknown operation."""
     harmed = [bucket for bucket in shown if bucket.counts["failed"] + bucket.counts["unknown"]]
-    if not harmed:
+    return (harmed[0].start_s, harmed[-1].start_s + harmed[-1].width_s) if harmed else None
+
+
+def _outcome_words(totals: Mapping[str, int], harm: tuple[float, float] | None) -> str:
+    words = ", ".join(f"{totals[key]:,} {key}" for key in reversed(_STACK))
+    if harm is None:
         return f"{words}. No slice holds a failed or unknown operation."
-    end_s = harmed[-1].start_s + harmed[-1].width_s
-    return f"{words}. Failed or unknown operations between {harmed[0].start_s:.1f} s and {end_s:.1f} s."
+    return f"{words}. Failed or unknown operations between {harm[0]:.1f} s and {harm[1]:.1f} s."
+
+
+def _harm_lines(totals: Mapping[str, int], harm: tuple[float, float] | None) -> list[str]:
+    if harm is None:
+        return ["", "none failed or unknown"]
+    parts = [f"{totals[key]:,} {key}" for key in ("failed", "unknown") if totals[key]]
+    return ["", *parts, f"{harm[0]:.1f} s to {harm[1]:.1f} s"]

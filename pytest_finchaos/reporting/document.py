@@ -58,7 +58,7 @@ def _money_document(money: MoneyReport) -> dict[str, Any]:
     return plain | {
         "checked": [found.invariant for found in money.findings if found.verdict.decided],
         "violated": [found.invariant for found in money.findings if found.verdict is Verdict.FAIL],
-        "not_checked": list(dict.fromkeys([*money.not_checked, *undecided])),
+        "not_checked": sorted({*money.not_checked, *undecided}),
         "not_checked_because": plain["not_checked"],
     }
 

@@ -10,9 +10,10 @@ from pytest_finchaos.model.money import Finding
 from pytest_finchaos.model.result import DrillResult, InjectionResult, ObjectiveResult, RunResult
 from pytest_finchaos.model.timeline import Phase
 from pytest_finchaos.model.verdict import Verdict
-from pytest_finchaos.reporting.formats import amounts, clip, count, dated, listed, seconds, time_of_day
+from pytest_finchaos.reporting.formats import amount, amounts, clip, count, dated, listed, seconds, time_of_day
 
 HEADLINE_LIMIT = 200
+NO_REASON = "no reason recorded"
 _NS_PER_S = 1_000_000_000
 _ORDER = (Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE, Verdict.PASS)
 _WORDS = {
@@ -54,8 +55,9 @@ def label(at: int) -> str:
 
 
 def short_id(node_id: str) -> str:
-    """The test's file and function without its folders."""
-    return node_id.rsplit("/", 1)[-1]
+    """The test's file and function without its folders; slashes in parameters are no folders."""
+    file, mark, name = node_id.partition("::")
+    return f"{file.rsplit('/', 1)[-1]}{mark}{name}"
 
 
 def broken(drill: DrillResult) -> tuple[Finding, ...]:
@@ -73,10 +75,18 @@ def broken_sentences(drill: DrillResult) -> list[str]:
 
 
 def finding_sentence(found: Finding) -> str:
-    """``acknowledged-durable is violated: 3 cases of 1,480 checked, 120.45 EUR. <what was found>``."""
-    money = f", {amounts(found.amount_minor)}" if found.amount_minor else ""
-    cases = f"{count(found.violations, 'case')} among {found.checked:,} checked{money}"
-    return f"{found.invariant} is violated: {cases}. {_closed(found.text)}"
+    """``exactly-once is violated: <what was found>``, with the cases and the money where that text lacks them."""
+    said = found.text.replace(",", "")
+    missing = []
+    if str(found.violations) not in said:
+        missing.append(f"{count(found.violations, 'case')} among {found.checked:,} checked")
+    stakes = {
+        code: minor for code, minor in found.amount_minor.items() if amount(minor, code).replace(",", "") not in said
+    }
+    if stakes:
+        missing.append(amounts(stakes))
+    more = f" ({', '.join(missing)})" if missing else ""
+    return _closed(f"{found.invariant} is violated{more}: {found.text}")
 
 
 def unsuccessful(drill: DrillResult) -> str:
@@ -104,25 +114,27 @@ def first_harm(drill: DrillResult) -> tuple[Moment, ...]:
         if event.kind == "component-exited" and event.at_ns >= drill.started_ns
     ]
     series = drill.series
-    if series is not None:
-        for at, start_s in enumerate(series.at_s):
-            bad = series.failed[at] + series.unknown[at]
-            if bad:
-                total = bad + series.ok[at] + series.declined[at]
-                words = (
-                    f"{series.failed[at]:,} failed and {series.unknown[at]:,} unknown of {count(total, 'operation')}"
-                )
-                moments.append(
-                    Moment(
-                        start_s, f"first operations without a good answer: {words} in {seconds(series.width_s)}", True
-                    )
-                )
-                break
+    for at, start_s in enumerate(() if series is None else series.at_s):
+        assert series is not None
+        bad = series.failed[at] + series.unknown[at]
+        if bad:
+            total = bad + series.ok[at] + series.declined[at]
+            words = f"{series.failed[at]:,} failed and {series.unknown[at]:,} unknown of {count(total, 'operation')}"
+            text = f"first operations without a good answer: {words} in {seconds(series.width_s)}"
+            moments.append(Moment(_slice_s(drill, start_s), text, bad=True))
+            break
     for recovery in drill.recoveries:
         if recovery.impact_at_ns is not None:
-            text = f"first slice worse than the steady phase (after {fault_words(drill, recovery.injection)})"
-            moments.append(Moment(offset_s(drill, recovery.impact_at_ns), text, bad=True))
+            text = f"first slice worse than the steady phase ({fault_words(drill, recovery.injection)})"
+            moments.append(Moment(_slice_s(drill, offset_s(drill, recovery.impact_at_ns)), text, bad=True))
     return tuple(sorted(moments, key=lambda moment: moment.at_s))
+
+
+def _slice_s(drill: DrillResult, start_s: float) -> float:
+    """The start of a slice, or the arming of a fault inside it: harm in that slice is not told before its cause."""
+    end_s = start_s + (0.1 if drill.series is None else drill.series.width_s)
+    armed = [offset_s(drill, fault.armed_at_ns) for fault in drill.injections if fault.armed_at_ns is not None]
+    return next((at_s for at_s in sorted(armed) if start_s <= at_s < end_s), start_s)
 
 
 def _after(text: str) -> str:
@@ -187,44 +199,44 @@ def objective_sentence(row: ObjectiveResult) -> str:
 
 def lead(drill: DrillResult) -> list[str]:
     """What broke, when, how many payments, how much money: the first lines an auditor reads."""
-    sentences = broken_sentences(drill)
-    if drill.verdict is not Verdict.PASS and not sentences and drill.reasons:
-        sentences.append(_closed(drill.reasons[0].text))
-    if drill.verdict is Verdict.PASS:
-        sentences.append(
-            _closed(drill.reasons[0].text) if drill.reasons else "All that was asked was decided for the system."
-        )
+    sentences = [] if drill.verdict is Verdict.PASS else broken_sentences(drill)
+    if not sentences:
+        sentences.append(_closed(drill.reasons[0].text if drill.reasons else NO_REASON))
     harm = first_harm(drill)
     if harm:
         sentences.append(_when(drill, harm[0]))
-    sentences.extend(found for found in (unsuccessful(drill),) if found)
+    if spent := unsuccessful(drill):
+        doubt = "As far as this unsound run can tell: " if drill.verdict is Verdict.INVALID else ""
+        sentences.append(doubt + spent)
     return sentences
 
 
 def _when(drill: DrillResult, moment: Moment) -> str:
     earlier = [
-        (at, injection)
-        for at, injection in enumerate(drill.injections)
-        if injection.armed_at_ns is not None and offset_s(drill, injection.armed_at_ns) <= moment.at_s + _slack_s(drill)
+        (offset_s(drill, fault.armed_at_ns), at)
+        for at, fault in enumerate(drill.injections)
+        if fault.armed_at_ns is not None and offset_s(drill, fault.armed_at_ns) <= moment.at_s
     ]
     relation = ""
     if earlier:
-        at, injection = earlier[-1]
-        after_s = max(0.0, moment.at_s - offset_s(drill, injection.armed_at_ns or 0))
-        relation = f", {seconds(after_s)} after {label(at)} {injection.fault} was armed"
-    return f"At {utc(drill, moment.at_s)} UTC, {seconds(moment.at_s)} into the drill{relation}: {_closed(moment.text)}"
-
-
-def _slack_s(drill: DrillResult) -> float:
-    """A slice that holds the arming starts up to its width before it."""
-    return 0.0 if drill.series is None else drill.series.width_s
+        armed_s, at = max(earlier)
+        after_s = moment.at_s - armed_s
+        how = "as" if after_s < 0.01 else f"{seconds(after_s)} after"
+        relation = f", {how} {label(at)} {drill.injections[at].fault} was armed"
+    when = f"At {utc(drill, moment.at_s)} UTC, {seconds(moment.at_s)} into the drill{relation}"
+    return _closed(f"{when}: {moment.text}")
 
 
 def headline(drill: DrillResult) -> str:
     """Why the drill has its verdict, in at most 200 characters."""
     sentences = broken_sentences(drill)
-    text = sentences[0] if sentences else (drill.reasons[0].text if drill.reasons else "no reason recorded")
+    text = sentences[0] if sentences else (drill.reasons[0].text if drill.reasons else NO_REASON)
     return clip(text, HEADLINE_LIMIT)
+
+
+def strength(drill: DrillResult) -> int:
+    """Key that puts failures first and passes last."""
+    return _ORDER.index(drill.verdict)
 
 
 def verdict_counts(run: RunResult) -> list[tuple[Verdict, int]]:

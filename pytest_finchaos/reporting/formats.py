@@ -7,29 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from pytest_finchaos.runtime.clock import Anchor
 
-# ISO 4217 exponents that are not 2.
-_WITHOUT_DECIMALS = frozenset(
-    (
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    )
-)
-_THREE_DECIMALS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
+# Digits after the point where they are not two (ISO 4217).
+_DIGITS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ELLIPSIS = "…"
 
@@ -44,7 +27,7 @@ def amount(amount_minor: int, currency: str) -> str:
     sign = "-" if amount_minor < 0 else ""
     if not currency:
         return f"{amount_minor:,} minor units"
-    exponent = 0 if currency in _WITHOUT_DECIMALS else 3 if currency in _THREE_DECIMALS else 2
+    exponent = next((digits for digits, names in _DIGITS.items() if currency in names.split()), 2)
     major, rest = divmod(abs(amount_minor), 10**exponent)
     decimals = f".{rest:0{exponent}d}" if exponent else ""
     return f"{sign}{major:,}{decimals} {currency}"
@@ -106,13 +89,22 @@ def dated(started_at: str, started_ns: int, at_ns: int | None) -> str | None:
         start = datetime.fromisoformat(started_at)
         wall_ns = (start.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1) * 1000
         return Anchor(wall_ns, started_ns).date(at_ns)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
         return None
 
 
 def time_of_day(iso: str | None) -> str:
     """``10:00:05.123`` of an ISO instant, ``–`` when there is none."""
     return "–" if iso is None or "T" not in iso else iso.split("T")[1].split("+")[0]
+
+
+def between(start: str, end: str) -> str:
+    """``2 min 31 s`` from one ISO instant to another; "" when one is none."""
+    try:
+        span = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+    except (ValueError, TypeError):
+        return ""
+    return seconds(span.total_seconds())
 
 
 def clip(text: str, limit: int) -> str:

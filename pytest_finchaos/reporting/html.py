@@ -46,6 +46,8 @@ class DrillView:
     """One drill, with all that the template needs beside the result itself."""
 
     anchor: str
+    name: str
+    file: str
     drill: DrillResult
     lead: tuple[str, ...]
     timeline: Markup
@@ -79,11 +81,12 @@ def render_html(run: RunResult) -> str:
     template = environment.get_template("report.html.j2")
     text = template.render(
         run=run,
-        views=[_view(at, drill) for at, drill in enumerate(run.drills, 1)],
+        views=[_view(at, drill) for at, drill in enumerate(sorted(run.drills, key=facts.strength), 1)],
         sentence=facts.run_sentence(run),
         counts=facts.verdict_counts(run),
         missing=facts.not_checked(run),
         checked=_checked(run),
+        took=formats.between(run.run.started_at, run.run.ended_at),
         palette=palette,
         resolutions=story.resolutions,
         utc=facts.utc,
@@ -117,9 +120,12 @@ def _filters() -> dict[str, Any]:
 
 def _view(at: int, drill: DrillResult) -> DrillView:
     series, counts = drill.series, drill.traffic
+    file, _, name = drill.id.partition("::")
     has_points = series is not None and bool(series.at_s)
     return DrillView(
         anchor=f"d{at}",
+        name=name or file,
+        file=file,
         drill=drill,
         lead=tuple(facts.lead(drill)),
         timeline=timeline(drill, f"d{at}t"),

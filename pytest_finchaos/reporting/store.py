@@ -12,6 +12,7 @@ from typing import Any
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.result import RunResult
 from pytest_finchaos.reporting import document as documents
+from pytest_finchaos.reporting.facts import short_id
 from pytest_finchaos.reporting.html import render_html
 from pytest_finchaos.reporting.markdown import render_markdown
 from pytest_finchaos.runtime.files import write_atomic
@@ -84,7 +85,7 @@ def link_latest(directory: Path) -> None:
 
 def slug(node_id: str) -> str:
     """A file name for a node id: readable, safe, and unique by a digest of the whole id."""
-    words = re.sub(r"[^A-Za-z0-9]+", "-", node_id.rsplit("/", 1)[-1]).strip("-")[:_SLUG_LENGTH].strip("-")
+    words = re.sub(r"[^A-Za-z0-9]+", "-", short_id(node_id)).strip("-")[:_SLUG_LENGTH].strip("-")
     digest = hashlib.blake2b(node_id.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return f"{words or 'drill'}-{digest}"
 

@@ -158,7 +158,7 @@ def summary_lines(run: RunResult) -> list[str]:
         lines.append(f"not checked: {len(missing) - MAX_NOT_CHECKED} more, listed in the report")
     lines.extend(clip(f"problem: {problem}", 200) for problem in run.problems)
     counts = ", ".join(f"{number} {verdict.value}" for verdict, number in facts.verdict_counts(run)) or "no drill ran"
-    lines.append(f"run {run.run.id}: {run.verdict.value} ({counts}), seed {run.run.seed}")
+    lines.append(f"run {clip(run.run.id, 80)}: {run.verdict.value} ({counts}), seed {run.run.seed}")
     return lines
 
 

@@ -37,11 +37,11 @@ class _Lane:
     def offset_s(self, at_ns: int) -> float:
         return facts.offset_s(self.drill, at_ns)
 
-    def gutter(self, text: str) -> None:
+    def gutter(self, text: str, shown: str = "") -> None:
         edge = self.y + LANE
         self.drawing.add("line", class_="lane", x1=0, x2=WIDTH, y1=edge, y2=edge)
         self.drawing.hover(text, "rect", class_="clear", x=0, y=self.y, width=LEFT - 6, height=LANE)
-        self.drawing.add("text", clip(text, _GUTTER_LETTERS), class_="lanename", x=4, y=self.y + 19)
+        self.drawing.add("text", clip(shown or text, _GUTTER_LETTERS), class_="lanename", x=4, y=self.y + 19)
 
     def beside(self, text: str, *, right: float, left: float, bad: bool) -> None:
         """A note to the right of a bar, or to its left where the right has no room."""
@@ -165,7 +165,8 @@ def _down(lane: _Lane, start_s: float | None, end_s: float) -> None:
 
 
 def _recovery(lane: _Lane, recovery: RecoveryResult) -> None:
-    lane.gutter(f"recovery from {facts.fault_words(lane.drill, recovery.injection)}")
+    words = facts.fault_words(lane.drill, recovery.injection)
+    lane.gutter(f"recovery from {words}", f"recovery from {words.partition(' ')[0]}")
     if recovery.impact_at_ns is None:
         text = f"no impact seen ({recovery.outcome.replace('_', ' ')})"
         lane.drawing.add("text", text, class_="note", x=LEFT + 4, y=lane.y + 19)
