@@ -91,8 +91,7 @@ def _show(report: pytest.TestReport, result: DrillResult, *, skipped: bool) -> N
     if result.verdict is Verdict.PASS:
         return
     excused = hasattr(report, "wasxfail") and report.skipped
-    unsound = result.verdict is Verdict.INVALID or any(f.verdict is Verdict.FAIL for f in result.money.findings)
-    if (skipped or excused) and not (excused and unsound):
+    if (skipped or excused) and not (excused and _inexcusable(result)):
         return
     story = "\n".join(failure_story(result))
     if report.failed and report.longrepr is not None:
@@ -102,3 +101,10 @@ def _show(report: pytest.TestReport, result: DrillResult, *, skipped: bool) -> N
         del report.wasxfail
     report.outcome = "failed"
     report.longrepr = story
+
+
+def _inexcusable(result: DrillResult) -> bool:
+    """True for what no xfail excuses: an unsound run, or money that is wrong."""
+    unsound = any(verdict is Verdict.INVALID for _, verdict, _ in result.checks)
+    wrong = any(finding.verdict is Verdict.FAIL for finding in result.money.findings)
+    return unsound or wrong or result.verdict is Verdict.INVALID
