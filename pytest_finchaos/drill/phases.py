@@ -19,8 +19,10 @@ class PhaseLog:
         self._open: tuple[Phase, int] | None = None
 
     def begin(self, phase: Phase) -> int:
-        """End the phase that is open and begin ``phase``; returns the instant in ns."""
+        """End the phase that is open and begin ``phase``, unless it is the same; returns the instant in ns."""
         now = self._clock.now_ns()
+        if self._open is not None and self._open[0] is phase:
+            return now
         self.end(now)
         self._open = (phase, now)
         return now
