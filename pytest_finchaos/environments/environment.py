@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pytest_finchaos.environments import builds, fingerprint, janitor, planning
 from pytest_finchaos.environments.control import Control, owners
@@ -19,7 +20,7 @@ from pytest_finchaos.model.spec import EnvironmentSpec
 from pytest_finchaos.model.timeline import Event
 from pytest_finchaos.model.topology import Component, Edge, Instance
 from pytest_finchaos.proxy.client import ToxiproxyClient
-from pytest_finchaos.proxy.launcher import find_server
+from pytest_finchaos.proxy.launcher import URL_VARIABLE, find_server
 from pytest_finchaos.runtime import codec
 from pytest_finchaos.runtime.clock import NS_PER_S, Clock, SystemClock
 from pytest_finchaos.runtime.undo import UndoJournal
@@ -55,6 +56,7 @@ class Environment:
         self._choice = find_server(os.environ)
         self._attached = self._choice.kind == "attached"
         if self._attached:
+            _refuse_foreign(self._choice.url, spec)
             ToxiproxyClient(self._choice.url).version()  # unreachable: told before anything is started
         self._ports = Ports()
         self._data = janitor.environments_folder() / self.id
@@ -268,6 +270,17 @@ class Environment:
 
     def __repr__(self) -> str:
         return f"<Environment {self.id} ({self.backend}), fingerprint {self.fingerprint[:12]}>"
+
+
+def _refuse_foreign(url: str, spec: EnvironmentSpec) -> None:
+    host = urlsplit(url).hostname or ""
+    if host not in spec.allowed_hosts and not (host == "localhost" and planning.HOST in spec.allowed_hosts):
+        raise UserError(
+            URL_VARIABLE,
+            f"host {host!r} is not among the allowed hosts of environment {spec.name}",
+            allowed=spec.allowed_hosts,
+            cure=f"unset {URL_VARIABLE}, or add the host to allowed_hosts in {spec.source}",
+        )
 
 
 def start_environment(

@@ -220,6 +220,26 @@ def test_an_unreachable_toxiproxy_is_told_with_its_address(tmp_path: Path, monke
     assert "Traceback" not in output
 
 
+def test_a_toxiproxy_outside_the_allowed_hosts_is_refused_before_it_is_contacted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOXIPROXY_URL", "http://192.0.2.1:8474")
+    code, output, _ = run_nested(tmp_path, GOOD, tiny_configuration(), "-k", "good")
+    assert code == 1, output
+    assert "not among the allowed hosts" in output
+    assert "Traceback" not in output
+
+
+def test_a_missing_postgresql_is_told_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINCHAOS_PG_BIN", str(tmp_path))
+    (tmp_path / "schema.sql").write_text("")
+    database = '\n[environments.tiny.components.ledger]\nkind = "postgres"\nschema = "schema.sql"\n'
+    code, output, _ = run_nested(tmp_path, GOOD, tiny_configuration() + database, "-k", "good")
+    assert code == 1, output
+    assert "FINCHAOS_PG_BIN: no postgres in" in output
+    assert "Traceback" not in output
+
+
 def test_locusts_own_host_option_clash_is_explained(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text('def pytest_addoption(parser):\n    parser.addoption("--host")\n')
     (tmp_path / "test_x.py").write_text("def test_x():\n    assert True\n")
