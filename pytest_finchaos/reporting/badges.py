@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from pytest_finchaos.model.verdict import Verdict
-from pytest_finchaos.reporting.palette import BLACK, SHAPES, VERDICTS, WHITE
+from pytest_finchaos.reporting.palette import BLACK, VERDICTS, WHITE
 from pytest_finchaos.reporting.svg import Drawing
 
 _MEANING = {
@@ -29,10 +29,8 @@ _SIGNS = {
 
 
 def badge(verdict: Verdict) -> Markup:
-    """A small badge for tables: shape and word."""
-    return Markup('<span class="badge {}"><span class="shape" aria-hidden="true">{}</span> {}</span>').format(
-        verdict.value.lower(), SHAPES[verdict], verdict.value
-    )
+    """A verdict in a table: the word; the style sheet puts its shape in its colour before it."""
+    return Markup('<b class="v {}">{}</b>').format(verdict.value.lower(), verdict.value)
 
 
 def emblem(verdict: Verdict, name: str) -> Markup:
@@ -47,8 +45,3 @@ def emblem(verdict: Verdict, name: str) -> Markup:
     ink = BLACK if verdict is Verdict.INCONCLUSIVE else WHITE
     drawing.add("path", class_="sign", d=_SIGNS[verdict], stroke=ink)
     return drawing.render()
-
-
-def meaning(verdict: Verdict) -> str:
-    """What a verdict says, in a few words."""
-    return _MEANING[verdict]

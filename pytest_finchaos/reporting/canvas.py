@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pytest_finchaos.model.result import DrillResult
 from pytest_finchaos.reporting.facts import label, offset_s
 from pytest_finchaos.reporting.formats import seconds
-from pytest_finchaos.reporting.svg import Drawing, linear_ticks
+from pytest_finchaos.reporting.svg import Drawing, linear_ticks, number
 
 WIDTH = 1040.0
 LEFT = 190.0
@@ -38,10 +38,11 @@ class TimeAxis:
 
     def draw(self, drawing: Drawing, top: float, bottom: float) -> None:
         """Grid lines from ``top`` to ``bottom`` and the marks below."""
-        for tick in linear_ticks(self.span_s, 12):
-            x = self.x(tick)
-            drawing.add("line", class_="grid", x1=x, x2=x, y1=top, y2=bottom)
-            drawing.add("text", f"{tick:g} s", class_="tick", x=x, y=bottom + 15, text_anchor="middle")
+        ticks = [(tick, self.x(tick)) for tick in linear_ticks(self.span_s, 12)]
+        path = "".join(f"M{number(x)} {number(top)}V{number(bottom)}" for _, x in ticks)
+        drawing.add("path", class_="grid", d=path)
+        for tick, x in ticks:
+            drawing.add("text", f"{tick:g} s", class_="x", x=x, y=bottom + 15)
 
 
 def time_axis(drill: DrillResult) -> TimeAxis:

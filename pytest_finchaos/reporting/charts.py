@@ -13,12 +13,12 @@ from pytest_finchaos.reporting import facts
 from pytest_finchaos.reporting.canvas import AXIS_HEIGHT, LEFT, RIGHT, WIDTH, draw_bands, time_axis
 from pytest_finchaos.reporting.formats import clip, milliseconds, seconds
 from pytest_finchaos.reporting.palette import LINES, OUTCOMES
-from pytest_finchaos.reporting.svg import Drawing, linear_ticks, log_ticks, polyline
+from pytest_finchaos.reporting.svg import Drawing, linear_ticks, log_ticks, number, polyline
 
 TOP = 22.0
 BOTTOM = 190.0
-MAX_BARS = 130
-MAX_ROWS = 40
+MAX_BARS = 100
+MAX_ROWS = 30
 _STACK = ("failed", "unknown", "declined", "ok")  # harm stands on the base line, where the eye compares best
 
 
@@ -79,11 +79,11 @@ def latency_chart(drill: DrillResult, series: Series, name: str) -> Markup:
         inside = min(max(math.log10(max(value_ms, 1e-6)), low), high)
         return BOTTOM - (inside - low) / (high - low) * (BOTTOM - TOP)
 
-    for mark in marks:
-        whole = abs(math.log10(mark) - round(math.log10(mark))) < 1e-9
-        drawing.add("line", class_="grid" if whole else "grid faint", x1=LEFT, x2=WIDTH - RIGHT, y1=y(mark), y2=y(mark))
-        if whole or len(marks) <= 8:
-            drawing.add("text", f"{mark:g} ms", class_="tick", x=LEFT - 8, y=y(mark) + 4, text_anchor="end")
+    whole = [mark for mark in marks if abs(math.log10(mark) - round(math.log10(mark))) < 1e-9]
+    drawing.rules("grid faint", [y(mark) for mark in marks], LEFT, WIDTH - RIGHT)
+    drawing.rules("grid", [y(mark) for mark in whole], LEFT, WIDTH - RIGHT)
+    for mark in marks if len(marks) <= 8 else whole:
+        drawing.add("text", f"{mark:g} ms", class_="y", x=LEFT - 8, y=y(mark) + 4)
     _axis_name(drawing, "latency from the", "intended time")
     draw_bands(drawing, drill, axis, TOP, BOTTOM)
     ends: list[tuple[float, str, str]] = []
@@ -157,9 +157,9 @@ def outcome_chart(drill: DrillResult, series: Series, name: str) -> Markup:
     def y(rate: float) -> float:
         return BOTTOM - rate / (highest * 1.05) * (BOTTOM - TOP)
 
+    drawing.rules("grid", [y(tick) for tick in ticks], LEFT, WIDTH - RIGHT)
     for tick in ticks:
-        drawing.add("line", class_="grid", x1=LEFT, x2=WIDTH - RIGHT, y1=y(tick), y2=y(tick))
-        drawing.add("text", f"{tick:g}/s", class_="tick", x=LEFT - 8, y=y(tick) + 4, text_anchor="end")
+        drawing.add("text", f"{tick:g}/s", class_="y", x=LEFT - 8, y=y(tick) + 4)
     _axis_name(drawing, "operations", "a second", *_harm_lines(totals, harm))
     for key in _STACK:
         path = "".join(
@@ -184,8 +184,8 @@ def _heights(bucket: Bucket, key: str, y: Callable[[float], float]) -> tuple[flo
 
 def _bar(x: float, end: float, bottom: float, top: float) -> str:
     """A bar with a gap of half a pixel to its neighbour, so that bars can be told apart."""
-    width = max(end - x - 0.5, 0.5)
-    return f"M{x:.1f} {bottom:.1f}V{top:.1f}h{width:.1f}V{bottom:.1f}z"
+    width, height = number(max(end - x - 0.5, 0.5)), number(bottom - top)
+    return f"M{number(x)} {number(bottom)}v-{height}h{width}v{height}z"
 
 
 def _harm(shown: Sequence[Bucket]) -> tuple[float, float] | None:

@@ -49,6 +49,11 @@ def utc(drill: DrillResult, at_s: float) -> str:
     return time_of_day(dated(drill.started_at, 0, round(at_s * _NS_PER_S)))
 
 
+def load_start_s(drill: DrillResult) -> float | None:
+    """When the load began, seconds from the drill's start: the money's witnesses count from there."""
+    return next((offset_s(drill, event.at_ns) for event in drill.events if event.kind == "load-started"), None)
+
+
 def label(at: int) -> str:
     """``F1`` for the first fault: the same label in every chart and table of the report."""
     return f"F{at + 1}"
@@ -119,7 +124,8 @@ def first_harm(drill: DrillResult) -> tuple[Moment, ...]:
         bad = series.failed[at] + series.unknown[at]
         if bad:
             total = bad + series.ok[at] + series.declined[at]
-            words = f"{series.failed[at]:,} failed and {series.unknown[at]:,} unknown of {count(total, 'operation')}"
+            parts = [(series.failed[at], "failed"), (series.unknown[at], "unknown")]
+            words = f"{listed([f'{n:,} {name}' for n, name in parts if n])} of {count(total, 'operation')}"
             text = f"first operations without a good answer: {words} in {seconds(series.width_s)}"
             moments.append(Moment(_slice_s(drill, start_s), text, bad=True))
             break

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from pytest_finchaos.model.money import Finding, MoneyReport
 from pytest_finchaos.model.result import DrillResult, RunResult, Series
-from pytest_finchaos.model.verdict import Verdict
+from pytest_finchaos.model.verdict import Reason, Verdict
 from pytest_finchaos.reporting import facts, formats, palette, story
 from pytest_finchaos.reporting.badges import badge, emblem
 from pytest_finchaos.reporting.charts import MAX_ROWS, Bucket, buckets, latency_chart, outcome_chart
@@ -20,6 +20,7 @@ from pytest_finchaos.reporting.timeline import proof, timeline
 TEXT_LIMIT = 600
 _MAX_RESOLUTIONS = 30
 _MAX_EVENTS = 80
+_MAX_WITNESSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class DrillView:
     file: str
     drill: DrillResult
     lead: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     timeline: Markup
     latency: Markup | None
     outcomes: Markup | None
@@ -95,8 +97,10 @@ def render_html(run: RunResult) -> str:
         proof=proof,
         fault_words=facts.fault_words,
         label=facts.label,
+        load_start_s=facts.load_start_s,
         max_resolutions=_MAX_RESOLUTIONS,
         max_events=_MAX_EVENTS,
+        max_witnesses=_MAX_WITNESSES,
         css=Markup(environment.get_template("style.css.j2").render(palette=palette)),  # noqa: S704 - our own file
     )
     return formats.printable(text)
@@ -107,6 +111,7 @@ def _filters() -> dict[str, Any]:
         "amount": formats.amount,
         "amounts": formats.amounts,
         "badge": badge,
+        "breakable": _breakable,
         "clip": partial(formats.clip, limit=TEXT_LIMIT),
         "day": lambda iso: iso.split("T")[0],
         "emblem": emblem,
@@ -118,16 +123,23 @@ def _filters() -> dict[str, Any]:
     }
 
 
+def _breakable(name: str) -> Markup:
+    """A name that may be broken after each underscore."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
 def _view(at: int, drill: DrillResult) -> DrillView:
     series, counts = drill.series, drill.traffic
     file, _, name = drill.id.partition("::")
+    lead = tuple(facts.lead(drill))
     has_points = series is not None and bool(series.at_s)
     return DrillView(
         anchor=f"d{at}",
         name=name or file,
         file=file,
         drill=drill,
-        lead=tuple(facts.lead(drill)),
+        lead=lead,
+        reasons=tuple(reason for reason in drill.reasons if not any(reason.text.strip() in told for told in lead)),
         timeline=timeline(drill, f"d{at}t"),
         latency=latency_chart(drill, series, f"d{at}l") if series is not None and has_points else None,
         outcomes=outcome_chart(drill, series, f"d{at}o") if series is not None and has_points else None,
@@ -173,7 +185,7 @@ def _checked(run: RunResult) -> list[tuple[str, int, int]]:
                 answers.setdefault(f"money: {found.invariant}", []).append(verdict)
         for name, verdict, _ in drill.checks:
             answers.setdefault(f"automatic: {name}", []).append(verdict)
-    return [
-        (name, len(verdicts), sum(verdict is not Verdict.PASS for verdict in verdicts))
-        for name, verdicts in answers.items()
+    rows = [
+        (name, len(given), sum(verdict is not Verdict.PASS for verdict in given)) for name, given in answers.items()
     ]
+    return sorted(rows, key=lambda row: row[0].startswith("money: ") + 2 * row[0].startswith("automatic: "))

@@ -49,6 +49,11 @@ class Drawing:
         form = Markup("<{0}{1}>{2}</{0}>") if inner else Markup("<{0}{1}/>")
         self._parts.append(form.format(tag, words, inner))
 
+    def rules(self, class_: str, heights: Sequence[float], start: float, end: float) -> None:
+        """Horizontal lines as one path."""
+        path = "".join(f"M{number(start)} {number(y)}H{number(end)}" for y in heights)
+        self.add("path", class_=class_, d=path)
+
     def hatch(self) -> str:
         """A pattern of diagonal strokes for bands of faults; returns the fill to use."""
         name = f"{self.name}-h"
@@ -73,7 +78,7 @@ def number(value: float) -> str:
 
 
 def polyline(points: Sequence[tuple[float, float] | None]) -> str:
-    """A path in relative steps through the points; None is a gap."""
+    """A path in relative steps through the points; None is a gap, a lone point a dot."""
     parts: list[str] = []
     at: tuple[int, int] | None = None
     for point in points:
@@ -82,9 +87,9 @@ def polyline(points: Sequence[tuple[float, float] | None]) -> str:
             continue
         x, y = round(point[0] * 10), round(point[1] * 10)
         if at is None:
-            parts.append(f"M{number(x / 10)} {number(y / 10)}h0")
+            parts.append(f"M{number(x / 10)} {number(y / 10)}l0 0")
         else:
-            parts.append(f"l{number((x - at[0]) / 10)} {number((y - at[1]) / 10)}")
+            parts.append(f" {number((x - at[0]) / 10)} {number((y - at[1]) / 10)}")
         at = (x, y)
     return "".join(parts)
 

@@ -49,7 +49,7 @@ class _Lane:
         if fits(text, WIDTH - right):
             self.drawing.add("text", text, class_=kind, x=right, y=self.y + 19)
         else:
-            self.drawing.add("text", text, class_=kind, x=left, y=self.y + 19, text_anchor="end")
+            self.drawing.add("text", text, class_=f"{kind} left", x=left, y=self.y + 19)
 
 
 def timeline(drill: DrillResult, name: str) -> Markup:
@@ -87,7 +87,7 @@ def _phases(lane: _Lane) -> None:
         text = f"{name}: {start_s:.2f} s to {end_s:.2f} s, {seconds(end_s - start_s)}"
         lane.drawing.hover(text, "rect", class_=f"phase p{at % 2}", x=x, y=lane.y + 5, width=width, height=LANE - 10)
         if fits(name, width - 6):
-            lane.drawing.add("text", name, class_="inside", x=x + width / 2, y=lane.y + 19, text_anchor="middle")
+            lane.drawing.add("text", name, class_="inside", x=x + width / 2, y=lane.y + 19)
 
 
 def _fault(lane: _Lane, name: str, injection: InjectionResult) -> None:

@@ -11,7 +11,9 @@ import pytest
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.reporting.document import read_report, validate
 from pytest_finchaos.reporting.store import slug, write_run
-from tests.reporting_samples import failing_drill, passing_drill, run_of, sample_run
+from tests.samples.not_passed import failing_drill
+from tests.samples.passed import passing_drill
+from tests.samples.runs import run_of, sample_run
 
 
 def test_a_run_folder_holds_the_report_in_all_its_forms(tmp_path: Path) -> None:

@@ -9,15 +9,9 @@ import pytest
 
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.reporting.document import from_document, to_document, to_text, validate
-from tests.reporting_samples import (
-    failing_drill,
-    invalid_drill,
-    looking_drill,
-    run_of,
-    sample_run,
-    undecided_drill,
-    unstarted_drill,
-)
+from tests.samples.not_passed import failing_drill, invalid_drill, undecided_drill, unstarted_drill
+from tests.samples.passed import looking_drill
+from tests.samples.runs import run_of, sample_run
 
 
 def _parsed(*names: Any) -> dict[str, Any]:

@@ -13,18 +13,11 @@ from pytest_finchaos.model.verdict import Reason, Verdict
 from pytest_finchaos.reporting import palette
 from pytest_finchaos.reporting.badges import badge, emblem
 from pytest_finchaos.reporting.html import render_html
-from tests.reporting_samples import (
-    failing_drill,
-    invalid_drill,
-    looking_drill,
-    passing_drill,
-    run_of,
-    sample_run,
-    undecided_drill,
-    unstarted_drill,
-)
+from tests.samples.not_passed import failing_drill, invalid_drill, undecided_drill, unstarted_drill
+from tests.samples.passed import looking_drill, passing_drill
+from tests.samples.runs import run_of, sample_run
 
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "wbr"}
 
 
 class Page(HTMLParser):
@@ -138,8 +131,9 @@ def test_a_verdict_is_told_as_a_word_a_shape_and_a_colour(verdict: Verdict) -> N
     html = render_html(run_of(replace(passing_drill(), verdict=verdict)))
     assert f"<h1>{verdict.value}</h1>" in html
     assert f'class="strip {verdict.value.lower()}-edge"' in html
-    assert palette.SHAPES[verdict] in badge(verdict)
-    assert verdict.value in badge(verdict)
+    assert badge(verdict) == f'<b class="v {verdict.value.lower()}">{verdict.value}</b>'
+    shape = f'.v.{verdict.value.lower()}::before {{ content: "{palette.SHAPES[verdict]}"; color: {palette.VERDICTS[verdict]}; }}'
+    assert shape in html
     assert len(set(palette.SHAPES.values())) == len(set(palette.VERDICTS.values())) == 4
 
 
@@ -165,7 +159,7 @@ def test_the_failing_drill_says_what_broke_when_how_many_and_how_much() -> None:
 
 def test_failures_come_first_and_their_witnesses_are_open() -> None:
     html = render_html(sample_run())
-    verdicts = re.findall(r"<h2>(\w+): test_", html)
+    verdicts = re.findall(r"<h2>(\w+): test", html)
     assert verdicts == ["FAIL", "INVALID", "INCONCLUSIVE", "INCONCLUSIVE", "PASS", "PASS", "PASS"]
     assert "<details open><summary>acknowledged-durable" in html
 

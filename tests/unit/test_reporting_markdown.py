@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from pytest_finchaos.model.verdict import Reason
 from pytest_finchaos.reporting.markdown import render_markdown
-from tests.reporting_samples import failing_drill, passing_drill, run_of, sample_run
+from tests.samples.not_passed import failing_drill
+from tests.samples.passed import passing_drill
+from tests.samples.runs import run_of, sample_run
 
 
 def test_the_summary_has_verdict_table_stories_and_what_was_not_checked() -> None:

@@ -6,16 +6,9 @@ from dataclasses import replace
 
 from pytest_finchaos.model.verdict import Reason, Verdict
 from pytest_finchaos.reporting.story import failure_story, headline, junit_properties, summary_lines
-from tests.reporting_samples import (
-    failing_drill,
-    invalid_drill,
-    looking_drill,
-    passing_drill,
-    run_of,
-    sample_run,
-    undecided_drill,
-    unstarted_drill,
-)
+from tests.samples.not_passed import failing_drill, invalid_drill, undecided_drill, unstarted_drill
+from tests.samples.passed import looking_drill, passing_drill
+from tests.samples.runs import run_of, sample_run
 
 
 def _position(lines: list[str], start: str) -> int:
