@@ -35,7 +35,7 @@ def render_markdown(run: RunResult) -> str:
             break
         parts.append(section)
         left -= _size(section)
-    return "".join(parts).rstrip() + "\n"
+    return printable("".join(parts).rstrip()) + "\n"
 
 
 def _size(text: str) -> int:

@@ -73,7 +73,9 @@ def test_writing_the_same_run_again_changes_no_byte(tmp_path: Path) -> None:
 
 
 def test_a_node_id_with_bytes_that_are_no_text_survives(tmp_path: Path) -> None:
-    run = run_of(replace(passing_drill(), id="t.py::test[\udc80/../x]"))
+    odd = "t.py::test[\udc80/../x]"
+    run = run_of(replace(passing_drill(), id=odd, replay=odd))
+    run = replace(run, run=replace(run.run, replay=odd))
     write_run(tmp_path / "run-1", run)
     assert read_report(tmp_path / "run-1") == run
     assert len(list((tmp_path / "run-1" / "drills").iterdir())) == 1
