@@ -36,7 +36,7 @@ def pytest_load_initial_conftests() -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if any("drill" in getattr(item, "fixturenames", ()) for item in items):
+    if any(options.is_drill(item) for item in items):
         from pytest_finchaos.integration import session
 
         session.prepare(config, items)
@@ -57,7 +57,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    if "drill" not in getattr(item, "funcargs", {}):
+    if not options.is_drill(item):
         return (yield)
     from pytest_finchaos.integration import outcome
 

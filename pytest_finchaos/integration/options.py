@@ -38,6 +38,12 @@ def value(config: pytest.Config, name: str) -> Any:
     return config.getini(f"finchaos_{name}") or None
 
 
+def is_drill(item: pytest.Item) -> bool:
+    """True when the test requests our ``drill`` fixture, and not a parameter or a fixture of its own by that name."""
+    definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).get("drill")
+    return definitions is not None and definitions[-1].func.__module__ == "pytest_finchaos.fixtures"
+
+
 def header(config: pytest.Config) -> str | None:
     """One line when a configuration is there, else nothing."""
     named = value(config, "config")

@@ -49,7 +49,7 @@ def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
     raised = None if call.excinfo is None else call.excinfo.value
     if isinstance(raised, UserError):
         report.longrepr = f"{item.nodeid}\n{raised.render()}"
-    if isinstance(raised, KeyboardInterrupt) or "drill" not in getattr(item, "fixturenames", ()):
+    if isinstance(raised, KeyboardInterrupt) or not options.is_drill(item):
         return
     if report.when == "call" or (report.when == "setup" and report.failed):
         drill = item.stash.get(drills.KEY, None) or _unstarted(item)

@@ -85,3 +85,10 @@ def test_the_probe_sees_a_heavy_module_when_there_is_one(tmp_path: Path) -> None
         tmp_path, "import json\nimport asyncio\nimport pytest_finchaos.slo\n\ndef test_plain():\n    assert asyncio\n"
     )
     assert found["heavy"] == ["asyncio"]
+
+
+def test_a_parameter_that_happens_to_be_called_drill_is_no_drill(tmp_path: Path) -> None:
+    test = "import pytest\n\n@pytest.mark.parametrize('drill', [1])\ndef test_hole(drill):\n    assert drill\n"
+    found = probe(tmp_path, test)
+    assert 0 < len(found["ours"]) <= 6, found["ours"]
+    assert not (tmp_path / "reports").exists()
