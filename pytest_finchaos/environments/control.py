@@ -28,24 +28,27 @@ class Control:
     """
 
     def __init__(self, plan: SupervisorPlan, log: Path, lease: int) -> None:
-        ours, theirs = socket.socketpair()
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pytest_finchaos.environments.supervisor", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd="/",
-                pass_fds=(theirs.fileno(), lease),
-                start_new_session=True,
-            )
-        theirs.close()
-        self._socket = ours
-        self._file = ours.makefile("rb")
         self._log = log
-        self.pid = self._process.pid
-        self._tell(codec.dumps(plan))
-        self._hear("plan", ANSWER_WITHIN_S)
+        self._socket, theirs = socket.socketpair()
+        self._file = self._socket.makefile("rb")
+        try:
+            with theirs, log.open("wb") as output:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "pytest_finchaos.environments.supervisor", str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    cwd="/",
+                    pass_fds=(theirs.fileno(), lease),
+                    start_new_session=True,
+                )
+            self.pid = self._process.pid
+            self._tell(codec.dumps(plan))
+            self._hear("plan", ANSWER_WITHIN_S)
+        except BaseException:
+            self._file.close()
+            self._socket.close()
+            raise
 
     def call(self, command: str, *, within_s: float = ANSWER_WITHIN_S, **arguments: Any) -> Any:
         """Ask the supervisor.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -302,4 +303,7 @@ def start_environment(
             f"environment {spec.name}", f"backend {spec.backend!r}", allowed=("processes",), got=spec.backend
         )
     janitor.sweep()
-    return Environment(spec, directory=directory, run_id=run_id, clock=clock or SystemClock())
+    try:
+        return Environment(spec, directory=directory, run_id=run_id, clock=clock or SystemClock())
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UserError(f"environment {spec.name}", f"could not be started: {type(error).__name__}: {error}") from error

@@ -19,8 +19,11 @@ _SALT = b"finchaos-fingerprint"
 
 @functools.cache
 def interpreter_digest() -> str:
-    """sha256 of the interpreter that runs ``{python}``."""
-    return hashlib.sha256(Path(sys.executable).resolve().read_bytes()).hexdigest()
+    """sha256 of the interpreter that runs ``{python}``; of its version where the file may be run but not read."""
+    try:
+        return hashlib.sha256(Path(sys.executable).resolve().read_bytes()).hexdigest()
+    except PermissionError:
+        return hashlib.sha256(f"unreadable {sys.version}".encode()).hexdigest()
 
 
 def component_digest(spec: ComponentSpec, *, build: str, server: str) -> str:

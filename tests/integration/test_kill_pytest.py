@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pytest_finchaos.environments import listeners, tagged
 from pytest_finchaos.runtime.files import cache_directory
 from pytest_finchaos.runtime.waiting import Not, Waited, wait_for
 from tests.systems.nested import tiny_configuration
@@ -68,13 +69,12 @@ class Traces:
     directories: frozenset[str]
     proxies: frozenset[str]
 
-    def beyond(self, before: Traces) -> str:
-        """What is here that was not there before, in words; "" when nothing is."""
+    def __str__(self) -> str:
         parts = {
-            "processes": self.processes - before.processes,
-            "listeners": self.listeners - before.listeners,
-            "data directories": self.directories - before.directories,
-            "proxies": self.proxies - before.proxies,
+            "processes": self.processes,
+            "listeners": self.listeners,
+            "data directories": self.directories,
+            "proxies": self.proxies,
         }
         return ", ".join(f"{name} {sorted(found, key=str)}" for name, found in parts.items() if found)
 
@@ -107,23 +107,33 @@ def toxiproxy(tmp_path: Path) -> Iterator[str]:
     log.close()
 
 
-def traces(url: str) -> Traces:
-    processes, listeners = set(), set()
-    for process in psutil.process_iter():
+def environment_of(folder: Path) -> str:
+    """Id of the environment that the pytest run in ``folder`` has started, or ""."""
+    found = list(folder.glob("reports/*/environments/*"))
+    return found[0].name if found else ""
+
+
+def traces(folder: Path, url: str) -> Traces:
+    """Traces of the environment of the run in ``folder``; other runs on this machine do not matter."""
+    environment = environment_of(folder)
+    processes = set(tagged.pids_of(environment)) if environment else set()
+    ports: set[int] = set()
+    for pid in processes:
         try:
-            if "FINCHAOS_ENVIRONMENT" not in process.environ():
-                continue
-            processes.add(process.pid)
-            listeners |= {
-                link.laddr.port for link in process.net_connections("tcp") if link.status == psutil.CONN_LISTEN
-            }
+            links = psutil.Process(pid).net_connections("tcp")
         except (psutil.Error, OSError):
             continue
-    folder = cache_directory() / "environments"
-    directories = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        ports |= {link.laddr.port for link in links if link.status == psutil.CONN_LISTEN}
+    data = cache_directory() / "environments" / environment
+    directories = {environment} if environment and data.exists() else set()
     with urllib.request.urlopen(f"{url}/proxies", timeout=5) as answer:
-        proxies = set(json.load(answer))
-    return Traces(frozenset(processes), frozenset(listeners), frozenset(directories), frozenset(proxies))
+        proxies = {name for name in json.load(answer) if environment and name.startswith(environment)}
+    return Traces(frozenset(processes), frozenset(ports), frozenset(directories), frozenset(proxies))
+
+
+def listening(ports: frozenset[int]) -> set[int]:
+    """Those of ``ports`` that somebody listens on, whoever it is."""
+    return {port for port in ports if listeners.inodes_on(port)}
 
 
 def start(folder: Path, phase: str, url: str) -> subprocess.Popen[bytes]:
@@ -141,46 +151,50 @@ def start(folder: Path, phase: str, url: str) -> subprocess.Popen[bytes]:
         )
 
 
-def reach(folder: Path, phase: str, url: str, before: Traces, process: subprocess.Popen[bytes]) -> None:
+def reach(folder: Path, phase: str, url: str, process: subprocess.Popen[bytes]) -> None:
     def reached() -> bool | Not:
         if process.poll() is not None:
             pytest.fail(f"pytest ended early:\n{(folder / 'out').read_text()}")
         if phase == "boot":
-            return bool(traces(url).processes - before.processes) or Not("no component yet")
+            return bool(traces(folder, url).processes) or Not("no component yet")
         return (folder / "reached").exists() or Not("not reached")
 
     wait_for(reached, what=f"phase {phase}", within_s=60, every_s=0.02)
 
 
-def wait_until_gone(url: str, before: Traces) -> None:
-    wait_for(
-        lambda: Not(rest) if (rest := traces(url).beyond(before)) else True,
-        what="every trace of the environment to be gone",
-        within_s=GONE_WITHIN_S,
-        every_s=0.05,
-    )
+def wait_until_gone(folder: Path, url: str, ports: frozenset[int]) -> None:
+    def gone() -> bool | Not:
+        rest = traces(folder, url)
+        if str(rest):
+            return Not(str(rest))
+        return Not(f"listeners {listening(ports)}") if listening(ports) else True
+
+    wait_for(gone, what="every trace of the environment to be gone", within_s=GONE_WITHIN_S, every_s=0.05)
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_killed_pytest_leaves_no_process_listener_toxic_or_directory(
     phase: str, tmp_path: Path, toxiproxy: str
 ) -> None:
-    before = traces(toxiproxy)
     process = start(tmp_path, phase, toxiproxy)
-    reach(tmp_path, phase, toxiproxy, before, process)
+    reach(tmp_path, phase, toxiproxy, process)
+    there = traces(tmp_path, toxiproxy)
+    assert there.processes, "the drill has traces while it runs, else this test could not fail"
     if phase != "boot":
-        assert traces(toxiproxy).beyond(before), "the drill has traces while it runs, else this test could not fail"
+        assert there.listeners
+        assert there.directories
+        assert there.proxies
 
     process.kill()
     process.wait(10)
 
-    wait_until_gone(toxiproxy, before)
+    wait_until_gone(tmp_path, toxiproxy, there.listeners)
 
 
 def test_without_its_supervisor_the_same_check_finds_survivors(tmp_path: Path, toxiproxy: str) -> None:
-    before = traces(toxiproxy)
     process = start(tmp_path, "armed", toxiproxy)
-    reach(tmp_path, "armed", toxiproxy, before, process)
+    reach(tmp_path, "armed", toxiproxy, process)
+    there = traces(tmp_path, toxiproxy)
     supervisor = next(
         child
         for child in psutil.Process(process.pid).children(recursive=True)
@@ -193,7 +207,7 @@ def test_without_its_supervisor_the_same_check_finds_survivors(tmp_path: Path, t
 
     try:
         with pytest.raises(Waited, match="processes"):
-            wait_until_gone(toxiproxy, before)
+            wait_until_gone(tmp_path, toxiproxy, there.listeners)
     finally:
         supervisor.send_signal(signal.SIGCONT)
-    wait_until_gone(toxiproxy, before)
+    wait_until_gone(tmp_path, toxiproxy, there.listeners)

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
+from pytest_finchaos.environments import tagged
 from pytest_finchaos.runtime.waiting import Not, wait_for
 from tests.systems.nested import run_nested, tiny_configuration
 
@@ -108,21 +108,8 @@ def test_an_xfail_excuses_no_unsound_run(tmp_path: Path) -> None:
     assert code == 1, output
 
 
-def tagged() -> list[int]:
-    """Pids of processes that belong to any environment of ours."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if "FINCHAOS_ENVIRONMENT" in process.environ():
-                found.append(process.pid)
-        except (psutil.Error, OSError):
-            continue
-    return found
-
-
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path, end: signal.Signals) -> None:
-    before = set(tagged())
     (tmp_path / "finchaos.toml").write_text(tiny_configuration())
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_drill.py").write_text(GOOD.replace("duration_s=1.5", "duration_s=60"))
@@ -144,8 +131,9 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path, end: signal.Si
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0, output
     assert "INTERNALERROR" not in output
+    (environment,) = [path.name for path in tmp_path.glob("reports/*/environments/*")]
     wait_for(
-        lambda: True if set(tagged()) <= before else Not(str(set(tagged()) - before)),
+        lambda: Not(f"processes {left}") if (left := tagged.pids_of(environment)) else True,
         what="all processes of the environment to be gone",
         within_s=15,
         every_s=0.1,
