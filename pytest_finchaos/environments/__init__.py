@@ -1,0 +1,1 @@
+"""Environments: what finchaos.toml declares, built, fingerprinted, started, kept, reset and removed without a trace."""

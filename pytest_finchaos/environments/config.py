@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pytest_finchaos.environments import config_parse, config_problems
+from pytest_finchaos.environments import config_parse, config_problems, config_references
 from pytest_finchaos.environments.overrides import apply_overrides
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.spec import EnvironmentSpec
@@ -45,6 +45,10 @@ def find_configuration(option: str | None, base: Path) -> Path:
     """
     if option is not None:
         path = (base / option).resolve()
+        if path.is_dir():
+            raise UserError(
+                "--finchaos-config", f"{path} is a folder", cure=f"name the file, e.g. {option}/{FILE_NAME}"
+            )
         if not path.is_file():
             raise UserError("--finchaos-config", f"no file {path}", cure="name an existing finchaos.toml")
         return path
@@ -71,13 +75,15 @@ def load_configuration(path: Path, overrides: Sequence[str] = ()) -> Configurati
     Raises:
         UserError: Everything that is wrong, in one message: file, dotted key, allowed keys, suggestion.
     """
-    document = _read(path)
-    if path.name == "pyproject.toml":
-        document = document.get("tool", {}).get("finchaos", {})
+    document, label = _read(path), path.name
+    if label == "pyproject.toml":
+        document, label = document.get("tool", {}).get("finchaos", {}), f"{label} [tool.finchaos]"
     document = apply_overrides(document, overrides)
-    problems = config_problems.against_schema(document, schema(), path.name)
-    if not problems:
-        problems = config_problems.beyond_schema(document, path.name)
+    problems, damaged = config_problems.against_schema(document, schema(), label)
+    tables = document.get("environments", {})
+    for name, table in tables.items() if isinstance(tables, dict) else ():
+        if name not in damaged:
+            problems += config_references.problems(name, table, file=label, base=path.parent)
     if problems:
         raise UserError(str(path), "\n".join([_count(len(problems)), *problems]))
     environments = {

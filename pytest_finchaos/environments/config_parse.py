@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,19 +43,49 @@ def component(name: str, spec: Mapping[str, Any], base: Path) -> ComponentSpec:
     return ComponentSpec(
         name=name,
         kind=spec.get("kind", "process"),
-        command=tuple(spec.get("command", ())),
-        build=tuple((base / path).resolve() for path in spec.get("build", ())),
+        command=command(spec.get("command", ()), base),
+        build=paths(spec.get("build", ()), base),
         variables=dict(spec.get("variables", {})),
         ready=ready(spec.get("ready", {})),
         restart=spec.get("restart", "never"),
         schema=(base / spec["schema"]).resolve() if "schema" in spec else None,
         settings=dict(spec.get("settings", {})),
-        versions=spec.get("versions", {}),
+        versions={key: _version(changes, base) for key, changes in spec.get("versions", {}).items()},
+        database=spec.get("database", ComponentSpec(name).database),
     )
 
 
-def with_version(spec: ComponentSpec, version: str, base: Path) -> ComponentSpec:
+def paths(texts: Iterable[str], base: Path) -> tuple[Path, ...]:
+    """Absolute paths."""
+    return tuple((base / text).resolve() for text in texts)
+
+
+def command(words: Sequence[str], base: Path) -> tuple[str, ...]:
+    """A command whose program is named by a relative path is meant from the configuration's folder."""
+    if words and "/" in words[0] and not words[0].startswith(("/", "{")):
+        return (str((base / words[0]).resolve()), *words[1:])
+    return tuple(words)
+
+
+def _version(changes: Mapping[str, Any], base: Path) -> Mapping[str, Any]:
+    """The overrides of one version, with absolute paths."""
+    done = dict(changes)
+    if "command" in changes:
+        done["command"] = command(changes["command"], base)
+    if "build" in changes:
+        done["build"] = paths(changes["build"], base)
+    return done
+
+
+def with_version(spec: ComponentSpec, version: str) -> ComponentSpec:
     """``spec`` with the overrides of one version; variables and settings are merged, the rest is replaced.
+
+    Args:
+        spec: A component as `component` made it.
+        version: Name in its ``versions``.
+
+    Returns:
+        The component as that version; the versions stay, so that another can be taken from it.
 
     Raises:
         UserError: Unknown version.
@@ -66,7 +96,7 @@ def with_version(spec: ComponentSpec, version: str, base: Path) -> ComponentSpec
     return replace(
         spec,
         command=tuple(changes.get("command", spec.command)),
-        build=tuple((base / path).resolve() for path in changes["build"]) if "build" in changes else spec.build,
+        build=tuple(changes.get("build", spec.build)),
         variables={**spec.variables, **changes.get("variables", {})},
         ready=ready(changes["ready"]) if "ready" in changes else spec.ready,
         settings={**spec.settings, **changes.get("settings", {})},

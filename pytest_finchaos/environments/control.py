@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from pytest_finchaos.environments import tagged
 from pytest_finchaos.environments.plan import SupervisorPlan
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.runtime import codec
@@ -21,34 +23,46 @@ LET_GO_WITHIN_S = 15.0
 class Control:
     """A running supervisor and the lease on it; closing the socket ends the environment.
 
+    It boots while its plan is made.
+
     Args:
-        plan: What it keeps.
+        environment: Environment id.
+        directory: Its data directory, which the supervisor removes at the end.
         log: File for its output.
         lease: Descriptor of the locked lease file, handed on to it.
     """
 
-    def __init__(self, plan: SupervisorPlan, log: Path, lease: int) -> None:
+    def __init__(self, environment: str, directory: Path, log: Path, lease: int) -> None:
         self._log = log
         self._socket, theirs = socket.socketpair()
         self._file = self._socket.makefile("rb")
+        words = [sys.executable, "-m", "pytest_finchaos.environments.supervisor"]
         try:
             with theirs, log.open("wb") as output:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "pytest_finchaos.environments.supervisor", str(theirs.fileno())],
+                    [*words, str(theirs.fileno()), environment, str(directory)],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
                     cwd="/",
+                    env={**os.environ, tagged.TAG: environment},
                     pass_fds=(theirs.fileno(), lease),
                     start_new_session=True,
                 )
-            self.pid = self._process.pid
-            self._tell(codec.dumps(plan))
-            self._hear("plan", ANSWER_WITHIN_S)
         except BaseException:
             self._file.close()
             self._socket.close()
             raise
+        self.pid = self._process.pid
+
+    def hand_over(self, plan: SupervisorPlan) -> None:
+        """Tell it what it keeps.
+
+        Raises:
+            UserError: It is gone or does not answer.
+        """
+        self._tell(codec.dumps(plan))
+        self._hear("plan", ANSWER_WITHIN_S)
 
     def call(self, command: str, *, within_s: float = ANSWER_WITHIN_S, **arguments: Any) -> Any:
         """Ask the supervisor.
@@ -65,6 +79,8 @@ class Control:
         return self._hear(command, within_s)
 
     def _tell(self, line: str) -> None:
+        if self._file.closed:
+            raise UserError("environment", "is closed")
         try:
             self._socket.sendall(line.encode() + b"\n")
         except OSError as error:
@@ -85,20 +101,21 @@ class Control:
             raise UserError("environment", answer["error"])
         return answer.get("result")
 
-    def let_go(self) -> None:
-        """Give up the lease and wait until the supervisor has left nothing.
+    def let_go(self) -> bool:
+        """Give up the lease and wait until the supervisor has ended.
 
-        Raises:
-            UserError: It did not end in time.
+        Returns:
+            False when it did not end in time and was killed: then its work is left to the caller.
         """
         self._file.close()
         self._socket.close()
         try:
             self._process.wait(LET_GO_WITHIN_S)
         except subprocess.TimeoutExpired:
-            raise UserError(
-                "supervisor", f"did not end within {LET_GO_WITHIN_S:g} s", cure=f"see {self._log}; pid {self.pid}"
-            ) from None
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            return False
+        return True
 
 
 def owners() -> tuple[int, ...]:

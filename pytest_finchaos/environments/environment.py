@@ -6,28 +6,27 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from pytest_finchaos.environments import builds, fingerprint, janitor, planning
+from pytest_finchaos.environments import ending, fingerprint, janitor, planning, proxies
 from pytest_finchaos.environments.control import Control, owners
+from pytest_finchaos.environments.folders import passable
 from pytest_finchaos.environments.plan import SupervisorPlan
 from pytest_finchaos.environments.ports import Ports
-from pytest_finchaos.environments.postgres import NAME
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.spec import EnvironmentSpec
 from pytest_finchaos.model.timeline import Event
 from pytest_finchaos.model.topology import Component, Edge, Instance
-from pytest_finchaos.proxy.client import ToxiproxyClient
-from pytest_finchaos.proxy.launcher import URL_VARIABLE, find_server
+from pytest_finchaos.proxy.launcher import ServerChoice, find_server
 from pytest_finchaos.runtime import codec
 from pytest_finchaos.runtime.clock import NS_PER_S, Clock, SystemClock
 from pytest_finchaos.runtime.undo import UndoJournal
 
 TTL_S = 4 * 3600.0
-START_WITHIN_S = 180.0
+START_WITHIN_S = 200.0  # the first start of a database makes its template
 
 
 class Environment:
@@ -38,98 +37,110 @@ class Environment:
         name: Name in the configuration.
         spec: What was declared.
         backend: ``processes``.
-        fingerprint: Digest over everything declared and built.
+        fingerprint: Digest over everything declared and built, as it was at the start; see `fingerprint_now`.
         directory: Folder of its logs and events.
         notes: What a reader of the report must know, e.g. ``fsync=off``.
         undo: Journal of what must be undone.
         toxiproxy_url: API of its fault proxy.
         time_to_ready_s: From the call to the last component's readiness.
+        phases_s: The parts of that time, by name, seconds.
     """
 
     def __init__(self, spec: EnvironmentSpec, *, directory: Path, run_id: str, clock: Clock) -> None:
-        started_ns = clock.now_ns()
         self.spec, self.name, self.backend = spec, spec.name, spec.backend
         self.id = f"{spec.name}-{run_id[-4:]}-{secrets.token_hex(4)}"
         self.directory = directory / "environments" / self.id
+        self.phases_s: dict[str, float] = {}
+        self._clock = clock
+        self._closed = False
+        started_ns = clock.now_ns()
+        choice = find_server(os.environ)
+        proxies.refuse_foreign_host(choice, spec)
+        self._proxy_identity = proxies.identity(choice)  # an attached one that is unreachable: told before any start
         self.directory.mkdir(parents=True, exist_ok=True)
         self._events_file = self.directory / "events.jsonl"
-        self._closed = False
-        self._choice = find_server(os.environ)
-        self._attached = self._choice.kind == "attached"
-        if self._attached:
-            _refuse_foreign(self._choice.url, spec)
-            ToxiproxyClient(self._choice.url).version()  # unreachable: told before anything is started
         self._ports = Ports()
         self._data = janitor.environments_folder() / self.id
-        self._data.mkdir(mode=0o711)
-        self.undo = UndoJournal(self._data / "undo.jsonl")
         try:
-            self._control = self._prepare(run_id)
+            self._control = self._spawn()
+            try:
+                self._prepare(choice, run_id)
+                self._launch()
+            except BaseException:
+                self._end_quietly()
+                raise
         except BaseException:
             self._ports.release()
             shutil.rmtree(self._data, ignore_errors=True)
             raise
-        try:
-            self._launch()
-        except BaseException:
-            self.close()
-            raise
         self.time_to_ready_s = (clock.now_ns() - started_ns) / NS_PER_S
 
-    def _prepare(self, run_id: str) -> Control:
-        """Build everything and start the supervisor, which holds the lease from then on."""
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        started_ns = self._clock.now_ns()
+        yield
+        self.phases_s[name] = round((self._clock.now_ns() - started_ns) / NS_PER_S, 3)
+
+    def _spawn(self) -> Control:
+        """The data directory with its lease, and a supervisor that holds it from now on."""
+        passable(self._data)
+        passable(self._data / "work")
         lease = janitor.take_lease(self._data)
         try:
+            return Control(self.id, self._data, self.directory / "supervisor.log", lease)
+        finally:
+            os.close(lease)
+
+    def _prepare(self, choice: ServerChoice, run_id: str) -> None:
+        """Builds, ports, commands; then the plan goes to the supervisor, which has booted meanwhile."""
+        with self._phase("prepare"):
             layout = planning.lay_out(
                 self.spec,
                 environment_id=self.id,
                 directory=self._data,
                 logs=self.directory,
                 ports=self._ports,
-                choice=self._choice,
+                choice=choice,
             )
             self.toxiproxy_url = layout.proxy_url
             self._edges = planning.edges_of(self.spec, layout)
-            self._prepared = {
-                name: planning.prepare(component, layout) for name, component in self.spec.components.items()
-            }
-            (self._data / "work").mkdir(exist_ok=True)
+            self._prepared = {name: planning.prepare(part, layout) for name, part in self.spec.components.items()}
             for item in self._prepared.values():
                 if item.plan.template is None:
-                    Path(item.plan.workdir).mkdir()
-            notes = (item.note for item in self._prepared.values() if item.note)
-            self.notes = (*notes, f"fault proxy: {self._choice.describe()}")
-            self.fingerprint = self._fingerprint()
-            argv = () if self._attached else tuple(self._choice.argv(planning.HOST, layout.proxy_port, run_id))
-            plan = SupervisorPlan(
-                id=self.id,
-                parents=owners(),
-                ttl_s=TTL_S,
-                directory=str(self._data),
-                events=str(self._events_file),
-                proxy_argv=argv,
-                proxy_port=layout.proxy_port,
-                proxy_log=str(self.directory / "toxiproxy.log"),
-                components=tuple(item.plan for item in self._prepared.values()),
-            )
-            return Control(plan, self.directory / "supervisor.log", lease)
-        finally:
-            os.close(lease)
+                    passable(Path(item.plan.workdir), 0o755)
+            notes = [item.note for item in self._prepared.values() if item.note]
+            self.notes = (*notes, f"fault proxy: {choice.describe()}")
+            self.undo = UndoJournal(self._data / ending.JOURNAL)
+            attached = choice.kind == "attached"
+            self._proxies = proxies.EdgeProxies(self.toxiproxy_url, self._edges, self.undo, attached=attached)
+            self.fingerprint = self.fingerprint_now()
+        plan = SupervisorPlan(
+            id=self.id,
+            parents=owners(),
+            ttl_s=TTL_S,
+            directory=str(self._data),
+            events=str(self._events_file),
+            proxy_argv=() if attached else tuple(choice.argv(planning.HOST, layout.proxy_port, run_id)),
+            proxy_port=layout.proxy_port,
+            proxy_log=str(self.directory / "toxiproxy.log"),
+            components=tuple(item.plan for item in self._prepared.values()),
+        )
+        with self._phase("supervisor"):
+            self._control.hand_over(plan)
 
     def _launch(self) -> None:
-        databases = [name for name, item in self._prepared.items() if item.plan.template is not None]
-        self._control.call("start", names=databases, wait=False)  # they boot while the proxy does
-        self._control.call("proxy")
-        client = ToxiproxyClient(self.toxiproxy_url)
-        for edge in self._edges:
-            if self._attached:
-                self.undo.intend("delete-proxy", {"url": self.toxiproxy_url, "proxy": edge.proxy})
-            client.create(edge.proxy, edge.listen, edge.upstream)
-        self._control.call("start", within_s=START_WITHIN_S)
+        """Everything at once; a component whose dependency is not up yet tries again or is started again."""
+        self._control.call("start")
+        with self._phase("proxies"):
+            self._control.call("proxy")
+            self._proxies.make()
+        with self._phase("ready"):
+            self._control.call("ready", within_s=START_WITHIN_S)
 
-    def _fingerprint(self) -> str:
-        digests = {name: item.digest for name, item in self._prepared.items()}
-        return fingerprint.environment_digest(self.spec, digests, self._choice.kind)
+    def fingerprint_now(self) -> str:
+        """The fingerprint of what stands on disk now: builds, programs, templates are read again."""
+        digests = {name: item.digest() for name, item in self._prepared.items()}
+        return fingerprint.environment_digest(self.spec, digests, self._proxy_identity)
 
     def edges(self) -> tuple[Edge, ...]:
         """All declared edges."""
@@ -201,7 +212,8 @@ class Environment:
 
     def database_url(self, component: str) -> str:
         """The database itself, past every proxy, for the ledger adapter."""
-        return f"postgresql://{NAME}@{self.direct_address(component)}/{NAME}"
+        name = self.spec.components[component].database if component in self.spec.components else ""
+        return f"postgresql://{name}@{self.direct_address(component)}/{name}"
 
     def events(self, since_ns: int = 0) -> tuple[Event, ...]:
         """What the supervisor recorded: components started, ready, ended."""
@@ -222,25 +234,17 @@ class Environment:
     def verify_served(self) -> tuple[str, ...]:
         """Why the declared builds are not what serves now, in sentences; empty when they are."""
         problems = list(self._control.call("verify"))
-        for name, item in self._prepared.items():
-            if item.build.folder is not None and not builds.intact(item.build.folder, item.build.digest):
-                problems.append(f"component {name}: its build in {item.build.folder} was changed while it served")
-        now = self._fingerprint()
+        problems += self._proxies.problems()
+        for item in self._prepared.values():
+            problems += item.problems()
+        now = self.fingerprint_now()
         if now != self.fingerprint:
             problems.append(f"fingerprint {now[:12]} differs from {self.fingerprint[:12]} at the start")
         return tuple(problems)
 
     def sweep_faults(self) -> None:
         """Remove every toxic from our own proxies and enable them; others' proxies are never touched."""
-        client = ToxiproxyClient(self.toxiproxy_url)
-        ours = {edge.proxy for edge in self._edges}
-        for name, state in client.proxies().items():
-            if name not in ours:
-                continue
-            for toxic in state.toxics:
-                client.remove_toxic(name, toxic.name)
-            if not state.enabled:
-                client.set_enabled(name, enabled=True)
+        self._proxies.sweep()
 
     def reset(self) -> None:
         """As new, on the same addresses: faults swept, everything stopped, databases cloned again, everything started.
@@ -248,40 +252,48 @@ class Environment:
         Raises:
             UserError: Something did not come up, or what came up is not what was declared.
         """
-        self.sweep_faults()
+        started_ns = self._clock.now_ns()
+        self._proxies.make()  # an attached server may have lost them
+        self._proxies.sweep()
         self._control.call("stop")
-        self._control.call("start", within_s=START_WITHIN_S)
+        self._control.call("start")
+        self._control.call("ready", within_s=START_WITHIN_S)
         problems = self.verify_served()
         if problems:
             raise UserError(f"environment {self.name}", f"after the reset: {'; '.join(problems)}")
+        took_s = (self._clock.now_ns() - started_ns) / NS_PER_S
+        self._control.call("note", kind="reset", subject=self.name, text=f"as new after {took_s:.2f} s")
 
     def close(self) -> None:
         """Leave nothing: the supervisor undoes, kills and removes; idempotent.
 
         Raises:
-            UserError: It did not end in time.
+            UserError: Something could not be undone, ended or removed.
         """
         if self._closed:
             return
         self._closed = True
+        problems = self._end()
+        if problems:
+            raise UserError(
+                f"environment {self.id}", "; ".join(problems), cure="the next run tries again; see supervisor.log"
+            )
+
+    def _end(self) -> list[str]:
         try:
             self._control.let_go()
+            # the supervisor was killed, or could not undo everything: its work is ours
+            return janitor.clean_up(self._data) if self._data.exists() else []
         finally:
             self._ports.release()
 
+    def _end_quietly(self) -> None:
+        """After a failed start, whose error is the one to tell."""
+        self._closed = True
+        self._end()
+
     def __repr__(self) -> str:
         return f"<Environment {self.id} ({self.backend}), fingerprint {self.fingerprint[:12]}>"
-
-
-def _refuse_foreign(url: str, spec: EnvironmentSpec) -> None:
-    host = urlsplit(url).hostname or ""
-    if host not in spec.allowed_hosts and not (host == "localhost" and planning.HOST in spec.allowed_hosts):
-        raise UserError(
-            URL_VARIABLE,
-            f"host {host!r} is not among the allowed hosts of environment {spec.name}",
-            allowed=spec.allowed_hosts,
-            cure=f"unset {URL_VARIABLE}, or add the host to allowed_hosts in {spec.source}",
-        )
 
 
 def start_environment(

@@ -1,8 +1,11 @@
-"""What an environment is, as one digest: declared settings and built artefacts, without ports, paths and times."""
+"""What an environment is, as one digest: declared settings and built artefacts, without ports, paths and times.
+
+Commands are taken as declared, with their placeholders, so that two starts of one declaration have one fingerprint.
+What stands on disk is read each time: a fingerprint taken later is a proof, not a memory.
+"""
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import hmac
 import json
@@ -11,49 +14,67 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from pytest_finchaos.environments.hashing import file_digest
 from pytest_finchaos.model.spec import ComponentSpec, EnvironmentSpec
 
-_SECRET_NAME = re.compile(r"secret|token|password|key|credential", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"secret|token|passw|passphrase|key|credential|dsn|auth", re.IGNORECASE)
 _SALT = b"finchaos-fingerprint"
+UNREADABLE = "unreadable"
 
 
-@functools.cache
-def interpreter_digest() -> str:
-    """sha256 of the interpreter that runs ``{python}``; of its version where the file may be run but not read."""
+def digest_of_file(path: Path | None) -> str:
+    """sha256 of a file; "" for None; a fixed word when it cannot be read, which no digest equals."""
+    if path is None:
+        return ""
     try:
-        return hashlib.sha256(Path(sys.executable).resolve().read_bytes()).hexdigest()
-    except PermissionError:
-        return hashlib.sha256(f"unreadable {sys.version}".encode()).hexdigest()
+        return file_digest(path)
+    except OSError:
+        return UNREADABLE
 
 
-def component_digest(spec: ComponentSpec, *, build: str, server: str) -> str:
+def interpreter() -> str:
+    """Digest of the interpreter behind ``{python}`` and of every distribution that it can import."""
+    program = digest_of_file(Path(sys.executable).resolve())
+    if program == UNREADABLE:  # some may be run and not read
+        program = f"{UNREADABLE} {sys.version}"
+    total = hashlib.sha256(program.encode())
+    for place in sys.path:
+        # RECORD holds the digest of every installed file; an editable install has one too, its source is the build
+        for record in sorted(Path(place or ".").glob("*.dist-info/RECORD")):
+            total.update(f"{record.parent.name}\0{digest_of_file(record)}\n".encode())
+    return total.hexdigest()
+
+
+def component_digest(spec: ComponentSpec, *, build: str, executable: str, server: str = "", schema: str = "") -> str:
     """The digest of one component.
 
     Args:
-        spec: As declared; its command still holds placeholders, so that ports and paths do not count.
+        spec: As declared; its command still holds placeholders.
         build: Digest of its build.
+        executable: Digest of the program that runs: for ``{python}`` see `interpreter`.
         server: For postgres: version of the server.
+        schema: For postgres: digest of the schema that its template was made with.
     """
-    schema = spec.schema.read_bytes() if spec.schema is not None and spec.schema.exists() else b""
     facts = {
         "kind": spec.kind,
         "version": spec.version,
         "build": build,
-        "interpreter": interpreter_digest() if "{python}" in spec.command else "",
+        "executable": executable,
         "argv": list(spec.command),
         "variables": {name: _shown(name, value) for name, value in spec.variables.items()},
         "settings": dict(spec.settings),
-        "schema": hashlib.sha256(schema).hexdigest(),
+        "database": spec.database,
+        "schema": schema,
         "server": server,
         "restart": spec.restart,
-        "ready": [spec.ready.http, dict(spec.ready.fields)],
+        "ready": [spec.ready.http, dict(spec.ready.fields), spec.ready.within_s],
     }
     return _digest(facts)
 
 
 def _shown(name: str, value: str) -> str:
     """The value, or for what looks like a secret its keyed digest: equal secrets stay equal, none is told."""
-    if _SECRET_NAME.search(name):
+    if _SECRET_NAME.search(name) or "://" in value:  # a URL may hold a password
         return hmac.new(_SALT, value.encode(), hashlib.sha256).hexdigest()
     return value
 

