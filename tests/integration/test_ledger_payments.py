@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -107,7 +108,9 @@ def test_a_correct_build_passes_every_invariant() -> None:
         for number in range(10):
             shop.buy(customer=f"cust-{number + 100:04d}", amount_minor=100 + number)
         shop.buy(customer="cust-0001", amount_minor=400_000)  # declined, replayed, reused
-        given_up = shop.buy([Purpose.OPERATION], timeout_s=0.001)
+        stand.gateway.signal(signal.SIGSTOP)  # it cannot answer in time, however fast it is
+        given_up = shop.buy([Purpose.OPERATION], timeout_s=0.2)
+        stand.gateway.signal(signal.SIGCONT)
 
         report = shop.check()
 
@@ -129,7 +132,7 @@ def test_a_correct_build_passes_every_invariant() -> None:
 def test_a_defect_is_named_by_its_invariant_and_by_no_other(service: str, defect: str, named: set[str]) -> None:
     with payment_stand({service: defect}) as stand:
         shop = shop_at(stand)
-        for number in range(16):
+        for number in range(100):  # one of seven is skipped, by its id: none of a hundred is out of reach
             shop.buy(amount_minor=1005 + number)
 
         report = shop.check()

@@ -67,7 +67,9 @@ class Line:
             self._selector.register(end, selectors.EVENT_READ)
 
     def _pass_on(self, end: socket.socket) -> None:
-        other = self._peers[end]
+        other = self._peers.get(end)
+        if other is None:
+            return  # the other end's close, in the same look, ended both
         try:
             data = end.recv(CHUNK)
         except ConnectionError:
