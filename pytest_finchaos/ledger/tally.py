@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from pytest_finchaos.ledger.wording import totals
+from pytest_finchaos.model.currency import spell_all
 from pytest_finchaos.model.money import Finding, Witness
 from pytest_finchaos.model.verdict import Verdict
 
@@ -109,7 +109,7 @@ def finding(tally: Tally, witness: Callable[[Violation], Witness]) -> Finding:
 def _sentence(tally: Tally, at_stake: dict[str, int]) -> str:
     if tally.violations:
         first = tally.violations[0]
-        money = f": {totals(at_stake)}" if at_stake else ""
+        money = f": {spell_all(at_stake)}" if at_stake else ""
         return f"{len(tally.violations)} of {tally.checked} {tally.breach}{money}; first: {first.key} {first.what}"
     if tally.verdict is Verdict.INCONCLUSIVE:
         return tally.undecided or nothing_to_check(f"it looked at nothing that could show that {tally.claim}")

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pytest_finchaos.model.currency import spell, spell_all
 from pytest_finchaos.model.money import Finding
 from pytest_finchaos.model.result import DrillResult, InjectionResult, ObjectiveResult, RunResult
 from pytest_finchaos.model.timeline import Phase
 from pytest_finchaos.model.verdict import Verdict
-from pytest_finchaos.reporting.formats import amount, amounts, clip, count, dated, listed, seconds, time_of_day
+from pytest_finchaos.reporting.formats import clip, count, dated, listed, seconds, time_of_day
 
 HEADLINE_LIMIT = 200
 NO_REASON = "no reason recorded"
@@ -86,10 +87,10 @@ def finding_sentence(found: Finding) -> str:
     if str(found.violations) not in said:
         missing.append(f"{count(found.violations, 'case')} among {found.checked:,} checked")
     stakes = {
-        code: minor for code, minor in found.amount_minor.items() if amount(minor, code).replace(",", "") not in said
+        code: minor for code, minor in found.amount_minor.items() if spell(minor, code).replace(",", "") not in said
     }
     if stakes:
-        missing.append(amounts(stakes))
+        missing.append(spell_all(stakes))
     more = f" ({', '.join(missing)})" if missing else ""
     return _closed(f"{found.invariant} is violated{more}: {found.text}")
 
@@ -102,7 +103,7 @@ def unsuccessful(drill: DrillResult) -> str:
     bad = drill.impact.get("unsuccessful_payments", 0)
     if not bad:
         return f"All {count(total, 'payment')} ended as they should for the customer."
-    money = amounts(_by_currency(drill, "unsuccessful_minor_"))
+    money = spell_all(_by_currency(drill, "unsuccessful_minor_"))
     worth = f", worth {money}" if money else ""
     return f"{bad:,} of {count(total, 'payment')} ended without success{worth}."
 

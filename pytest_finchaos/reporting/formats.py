@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from pytest_finchaos.runtime.clock import Anchor
 
-# Digits after the point where they are not two (ISO 4217).
-_DIGITS = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    3: "BHD IQD JOD KWD LYD OMR TND",
-    4: "CLF UYW",
-}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ELLIPSIS = "…"
-
-
-def amount(amount_minor: int, currency: str) -> str:
-    """``1,234.56 EUR`` for 123456 minor units; JPY without decimals, KWD with three.
-
-    Args:
-        amount_minor: Integer minor units.
-        currency: ISO 4217 code; without one the figure is printed as minor units.
-    """
-    sign = "-" if amount_minor < 0 else ""
-    if not currency:
-        return f"{amount_minor:,} minor units"
-    exponent = next((digits for digits, names in _DIGITS.items() if currency in names.split()), 2)
-    major, rest = divmod(abs(amount_minor), 10**exponent)
-    decimals = f".{rest:0{exponent}d}" if exponent else ""
-    return f"{sign}{major:,}{decimals} {currency}"
-
-
-def amounts(by_currency: Mapping[str, int]) -> str:
-    """``1,234.56 EUR and 500 JPY``; "" for none."""
-    return listed([amount(minor, currency) for currency, minor in sorted(by_currency.items())])
 
 
 def listed(words: Sequence[str]) -> str:

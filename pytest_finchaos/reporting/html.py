@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pytest_finchaos.model import currency
 from pytest_finchaos.model.money import Finding, MoneyReport
 from pytest_finchaos.model.result import DrillResult, RunResult, Series
 from pytest_finchaos.model.verdict import Reason, Verdict
@@ -108,8 +109,8 @@ def render_html(run: RunResult) -> str:
 
 def _filters() -> dict[str, Any]:
     return {
-        "amount": formats.amount,
-        "amounts": formats.amounts,
+        "amount": currency.spell,
+        "amounts": currency.spell_all,
         "badge": badge,
         "breakable": _breakable,
         "clip": partial(formats.clip, limit=TEXT_LIMIT),

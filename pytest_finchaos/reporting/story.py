@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pytest_finchaos.model.currency import spell, spell_all
 from pytest_finchaos.model.money import Finding, Witness
 from pytest_finchaos.model.result import DrillResult, RunResult
 from pytest_finchaos.model.verdict import Verdict
 from pytest_finchaos.reporting import facts
-from pytest_finchaos.reporting.formats import amount, amounts, clip, count, printable, seconds
+from pytest_finchaos.reporting.formats import clip, count, printable, seconds
 
 MAX_MOMENTS = 40
 MAX_NOT_CHECKED = 8
@@ -140,7 +141,7 @@ def _finding(found: Finding, *, looked_for: bool) -> list[str]:
 
 def witness_lines(witness: Witness) -> list[str]:
     """One case: key and amount, attempts, overlapping faults, ledger rows."""
-    worth = "" if witness.amount_minor is None else f", {amount(witness.amount_minor, witness.currency)}"
+    worth = "" if witness.amount_minor is None else f", {spell(witness.amount_minor, witness.currency)}"
     lines = [f"witness {witness.key}{worth}"]
     for name, texts in (("attempts", witness.attempts), ("faults", witness.faults), ("ledger", witness.rows)):
         lines.extend(f"  {name if not at else '':8} {clip(text, _LINE)}" for at, text in enumerate(texts))
@@ -189,7 +190,7 @@ def junit_properties(drill: DrillResult) -> list[tuple[str, str]]:
         ("recovery_s", " ".join(recovered)),
         ("money_violated", " ".join(violated)),
         ("unsuccessful_payments", str(drill.impact.get("unsuccessful_payments", ""))),
-        ("unsuccessful_amount", amounts(lost_minor)),
+        ("unsuccessful_amount", spell_all(lost_minor)),
         ("not_checked", str(len(facts.unchecked(drill)))),
         ("replay", drill.replay),
     ]

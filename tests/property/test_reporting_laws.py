@@ -14,9 +14,9 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from pytest_finchaos.model.currency import spell
 from pytest_finchaos.model.result import DrillResult, RunResult, Series
 from pytest_finchaos.reporting.document import from_document, to_document, to_text, validate
-from pytest_finchaos.reporting.formats import amount
 from pytest_finchaos.reporting.html import render_html
 from pytest_finchaos.reporting.markdown import render_markdown
 from pytest_finchaos.reporting.store import slug
@@ -128,7 +128,7 @@ def test_any_drill_has_a_story_that_begins_with_its_verdict(drill: DrillResult) 
 
 @given(st.integers(-(10**15), 10**15), st.sampled_from(["EUR", "JPY", "KWD", "CLF"]))
 def test_an_amount_keeps_every_digit(amount_minor: int, currency: str) -> None:
-    digits = amount(amount_minor, currency).removesuffix(f" {currency}").replace(",", "").replace(".", "")
+    digits = spell(amount_minor, currency).removesuffix(f" {currency}").replace(",", "").replace(".", "")
     assert int(digits) == amount_minor
 
 

@@ -212,7 +212,7 @@ def test_a_planted_violation_is_found_with_its_amount_and_a_witness(
     assert found.witnesses[0].rows
     assert sum(found.amount_minor.values()) == amount_minor
     if amount_minor:
-        assert f": {amount_minor // 100}.{amount_minor % 100:02d} " in found.text
+        assert f": {amount_minor // 100:,}.{amount_minor % 100:02d} " in found.text
 
 
 def test_every_invariant_has_a_planted_violation() -> None:

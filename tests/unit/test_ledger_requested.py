@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from pytest_finchaos.ledger.requested import Requested
-from pytest_finchaos.ledger.wording import money, totals
 from pytest_finchaos.model.spec import OperationSpec
 
 VALUES = {"amount_minor": 1200, "currency": "EUR", "customer": "c-1", "merchant": "m-1", "key": "k"}
@@ -42,23 +41,3 @@ def test_stated_fields_are_found_by_name_at_any_depth(body: Mapping[str, Any] | 
 
 def test_an_amount_in_the_path_counts() -> None:
     assert Requested.by(OperationSpec("pay", "api", path="/pay/{amount_minor}")).of(VALUES) == {"amount_minor": 1200}
-
-
-@pytest.mark.parametrize(
-    ("amount_minor", "currency", "text"),
-    [
-        (1230, "EUR", "12.30 EUR"),
-        (5, "EUR", "0.05 EUR"),
-        (-5, "EUR", "-0.05 EUR"),
-        (1230, "JPY", "1230 JPY"),
-        (1230, "KWD", "1.230 KWD"),
-        (10**20, "EUR", "1000000000000000000.00 EUR"),
-        (100, "", "1.00"),
-    ],
-)
-def test_money_is_spelt_in_the_digits_of_its_currency(amount_minor: int, currency: str, text: str) -> None:
-    assert money(amount_minor, currency) == text
-
-
-def test_totals_name_every_currency() -> None:
-    assert totals({"JPY": 5, "EUR": 1230}) == "12.30 EUR and 5 JPY"

@@ -1,32 +1,10 @@
-"""Amounts, times and counts as people read them."""
+"""Times and counts as people read them."""
 
 from __future__ import annotations
 
 import pytest
 
 from pytest_finchaos.reporting import formats
-
-
-@pytest.mark.parametrize(
-    ("amount_minor", "currency", "text"),
-    [
-        (123_456, "EUR", "1,234.56 EUR"),
-        (5, "EUR", "0.05 EUR"),
-        (-123_456, "EUR", "-1,234.56 EUR"),
-        (500, "JPY", "500 JPY"),
-        (1_234_567, "KWD", "1,234.567 KWD"),
-        (12_345, "CLF", "1.2345 CLF"),
-        (10**20 + 1, "EUR", "1,000,000,000,000,000,000.01 EUR"),
-        (1_200, "", "1,200 minor units"),
-    ],
-)
-def test_an_amount_has_the_decimals_of_its_currency(amount_minor: int, currency: str, text: str) -> None:
-    assert formats.amount(amount_minor, currency) == text
-
-
-def test_amounts_of_several_currencies_are_never_added() -> None:
-    assert formats.amounts({"JPY": 500, "EUR": 100, "KWD": 1}) == "1.00 EUR, 500 JPY and 0.001 KWD"
-    assert formats.amounts({}) == ""
 
 
 def test_durations_keep_the_precision_that_matters() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from pytest_finchaos.ledger.facts import Facts
 from pytest_finchaos.ledger.tally import Tally, Violation, nothing_to_check
-from pytest_finchaos.ledger.wording import entry_row, money, payment_row
+from pytest_finchaos.ledger.wording import entry_row, payment_row
+from pytest_finchaos.model.currency import spell
 from pytest_finchaos.model.money import Balance, Entry, Payment
 
 
@@ -57,14 +58,14 @@ def _unbalanced(payment: Payment, entries: Sequence[Entry]) -> str:
         legs[entry.account, entry.currency] += entry.amount_minor
     off = {currency: total for currency, total in sums.items() if total}
     if off:
-        return f"sums to {', '.join(money(total, currency) for currency, total in off.items())}, not to zero"
+        return f"sums to {', '.join(spell(total, currency) for currency, total in off.items())}, not to zero"
     wanted: dict[tuple[str, str], int] = defaultdict(int)
     wanted[payment.debtor, payment.currency] -= payment.amount_minor
     wanted[payment.creditor, payment.currency] += payment.amount_minor
     if any(legs.get(leg, 0) != amount for leg, amount in wanted.items()) or any(
         amount for leg, amount in legs.items() if leg not in wanted
     ):
-        asked = money(payment.amount_minor, payment.currency)
+        asked = spell(payment.amount_minor, payment.currency)
         return f"does not move {asked} from {payment.debtor} to {payment.creditor}"
     return ""
 
@@ -104,7 +105,7 @@ def balance_chain(facts: Facts) -> Tally:
 
 def _broken(balance: Balance, entries: list[Entry]) -> Violation | None:
     def violation(what: str, off_minor: int, *rows: Entry) -> Violation:
-        said = f"balance {balance.account}: {money(balance.balance_minor, balance.currency)}, version {balance.version}"
+        said = f"balance {balance.account}: {spell(balance.balance_minor, balance.currency)}, version {balance.version}"
         texts = (*map(entry_row, rows), said)
         return Violation(balance.account, what, abs(off_minor), balance.currency, texts)
 
@@ -121,15 +122,15 @@ def _broken(balance: Balance, entries: list[Entry]) -> Violation | None:
         running += entry.amount_minor
         if entry.balance_after_minor != running:
             what = (
-                f"holds {money(entry.balance_after_minor, entry.currency)} after version {entry.version}, "
-                f"not {money(running, entry.currency)}"
+                f"holds {spell(entry.balance_after_minor, entry.currency)} after version {entry.version}, "
+                f"not {spell(running, entry.currency)}"
             )
             return violation(what, entry.balance_after_minor - running, *near)
         previous = entry
     assert previous is not None
     if balance.balance_minor != running:
         what = (
-            f"has {money(balance.balance_minor, balance.currency)}, its entries say {money(running, balance.currency)}"
+            f"has {spell(balance.balance_minor, balance.currency)}, its entries say {spell(running, balance.currency)}"
         )
         return violation(what, balance.balance_minor - running, previous)
     if balance.version != previous.version:
@@ -148,7 +149,7 @@ def conservation(facts: Facts) -> Tally:
     violations = tuple(
         Violation(
             currency,
-            f"{'gained' if off > 0 else 'lost'} {money(abs(off), currency)} over all accounts",
+            f"{'gained' if off > 0 else 'lost'} {spell(abs(off), currency)} over all accounts",
             abs(off),
             currency,
         )

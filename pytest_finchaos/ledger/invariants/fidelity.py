@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pytest_finchaos.ledger.facts import Facts
 from pytest_finchaos.ledger.tally import Tally, Violation, nothing_to_check
-from pytest_finchaos.ledger.wording import money, payment_row
+from pytest_finchaos.ledger.wording import payment_row
+from pytest_finchaos.model.currency import spell
 
 
 def amount_fidelity(facts: Facts) -> Tally:
@@ -24,8 +25,8 @@ def amount_fidelity(facts: Facts) -> Tally:
                 continue
             asked = stated.get("amount_minor", payment.amount_minor)
             if differs == ["amount_minor"]:
-                wanted = money(asked, str(stated.get("currency", payment.currency)))
-                what = f"asked for {wanted}, the ledger holds {money(payment.amount_minor, payment.currency)}"
+                wanted = spell(asked, str(stated.get("currency", payment.currency)))
+                what = f"asked for {wanted}, the ledger holds {spell(payment.amount_minor, payment.currency)}"
                 amount = abs(payment.amount_minor - asked)
             else:
                 what = ", ".join(

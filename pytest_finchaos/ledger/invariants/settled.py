@@ -6,7 +6,8 @@ from collections import defaultdict
 
 from pytest_finchaos.ledger.facts import Facts
 from pytest_finchaos.ledger.tally import Tally, Violation, nothing_to_check
-from pytest_finchaos.ledger.wording import money, payment_row, plural, settlement_row
+from pytest_finchaos.ledger.wording import payment_row, plural, settlement_row
+from pytest_finchaos.model.currency import spell
 from pytest_finchaos.model.money import Payment, SettlementRow
 
 
@@ -50,8 +51,8 @@ def _mismatch(payment: Payment, rows: list[SettlementRow]) -> str:
         return f"is settled {len(rows)} times"
     (row,) = rows
     if (row.amount_minor, row.currency) != (payment.amount_minor, payment.currency):
-        booked = money(payment.amount_minor, payment.currency)
-        return f"is settled with {money(row.amount_minor, row.currency)}, booked with {booked}"
+        booked = spell(payment.amount_minor, payment.currency)
+        return f"is settled with {spell(row.amount_minor, row.currency)}, booked with {booked}"
     return "" if row.key == payment.key else f"is settled under the key {row.key}"
 
 
@@ -67,8 +68,8 @@ def settlement_totals(facts: Facts) -> Tally:
         if (file.stated_count, file.stated_total_minor) == (count, total):
             continue
         currency = file.rows[0].currency if file.rows else ""
-        stated = f"{plural(file.stated_count, 'row')} and {money(file.stated_total_minor, currency)}"
-        what = f"states {stated}, holds {plural(count, 'row')} and {money(total, currency)}"
+        stated = f"{plural(file.stated_count, 'row')} and {spell(file.stated_total_minor, currency)}"
+        what = f"states {stated}, holds {plural(count, 'row')} and {spell(total, currency)}"
         violations.append(Violation(file.name, what, abs(file.stated_total_minor - total), currency))
     empty = not any(file.rows for file in files)
     return Tally(
