@@ -17,6 +17,7 @@ from pytest_finchaos.runtime.clock import NS_PER_S, SystemClock
 TAG = "FINCHAOS_ENVIRONMENT"
 INSTANCE = "FINCHAOS_INSTANCE"
 KILL_WITHIN_S = 5.0
+EMPTY_LOOKS = 3
 _EVERY_S = 0.002
 
 
@@ -79,12 +80,18 @@ def kill_descendants(environment: str, folder: Path, *, within_s: float = KILL_W
 
 
 def _kill(find: Callable[[], Iterable[int]], within_s: float) -> list[int]:
+    """One empty look proves nothing: what was seen in the list of pids may fork a daemon and be gone before its
+    variables are read, and the daemon is not in that list. So nothing must be found several times in a row.
+    """
     clock = SystemClock()
     deadline_ns = clock.now_ns() + int(within_s * NS_PER_S)
-    while pids := [pid for pid in find() if lives(pid)]:
+    empty_looks = 0
+    while empty_looks < EMPTY_LOOKS:
+        pids = [pid for pid in find() if lives(pid)]
+        empty_looks = 0 if pids else empty_looks + 1
         for pid in pids:
             send(pid, signal.SIGKILL)
-        if clock.now_ns() > deadline_ns:
+        if pids and clock.now_ns() > deadline_ns:
             return pids
         clock.sleep_s(_EVERY_S)
     return []
