@@ -25,6 +25,7 @@ class Verdict(enum.Enum):
         return self in (Verdict.PASS, Verdict.FAIL)
 
     def __bool__(self) -> bool:
+        __tracebackhide__ = True
         if self is Verdict.PASS:
             return True
         if self is Verdict.FAIL:
@@ -110,6 +111,7 @@ class Judged:
     subject: str = ""
 
     def __bool__(self) -> bool:
+        __tracebackhide__ = True  # the line of the test that asked is the one to show
         if self.verdict.decided:
             return bool(self.verdict)
         raise Undecided(repr(self))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -88,6 +89,38 @@ def test_results_cross_from_a_worker(tmp_path: Path) -> None:
     code, output, report = run_nested(tmp_path, GOOD, tiny_configuration(), "-n", "1")
     assert code == 0, output
     assert report["verdict"] == "PASS"
+
+
+def test_junit_gets_short_properties_and_not_the_whole_result(tmp_path: Path) -> None:
+    code, output, _ = run_nested(tmp_path, GOOD, tiny_configuration(), "--junitxml=out.xml")
+    assert code == 0, output
+    properties = {
+        found.get("name", ""): found.get("value", "") for found in ET.parse(tmp_path / "out.xml").iter("property")
+    }
+    assert properties["finchaos.verdict"] == "PASS"
+    assert all(name.startswith("finchaos.") for name in properties)
+    assert max(len(value) for value in properties.values()) < 500
+
+
+def test_a_failed_claim_is_told_in_one_line_and_the_story_follows(tmp_path: Path) -> None:
+    test = GOOD.replace("assert traffic.sent > 0", 'assert traffic.demonstrates("payment-success", at_least="0.1")')
+    slow = tiny_configuration().replace('outcomes = { ok = ["200"]', 'outcomes = { ok = ["204"], refused = ["200"]')
+    code, output, _ = run_nested(tmp_path, test, slow, "-k", "good")
+    assert code == 1, output
+    told = next(line for line in output.splitlines() if "demonstrates(payment-success): FAIL" in line)
+    assert len(told) < 260
+    assert "timeline (seconds from" in output
+    assert "replay" in output
+    assert "verdict.py" not in output  # no frame of ours in between
+
+
+def test_a_claim_that_its_traffic_cannot_carry_is_undecided_and_says_how_much_more_it_needs(tmp_path: Path) -> None:
+    test = GOOD.replace("assert traffic.sent > 0", 'assert traffic.demonstrates("payment-success")')
+    code, output, report = run_nested(tmp_path, test, tiny_configuration(), "-k", "good")
+    assert code == 1, output
+    assert report["drills"][0]["verdict"] == "INCONCLUSIVE", output
+    assert "further requests, all of them good, would decide" in output
+    assert "verdict.py" not in output
 
 
 def test_an_xfail_excuses_no_unsound_run(tmp_path: Path) -> None:
