@@ -2,5 +2,5 @@
 
 from pytest_finchaos import environment_fixture
 
-payments = environment_fixture("payments", scope="module")
+payments = environment_fixture("payments", scope="session")
 payments_rounding = environment_fixture("payments-rounding")

@@ -5,7 +5,7 @@ from pytest_finchaos import Drill, Environment, faults
 
 def test_a_killed_gateway_is_back_within_seconds(payments: Environment, drill: Drill) -> None:
     with drill.load("card_pos_auth", rate_per_s=100) as traffic:
-        traffic.steady(duration_s=5)
+        traffic.steady(duration_s=4)
         with drill.inject(faults.Kill(payments.component("gateway"))) as killed:
             traffic.hold(duration_s=3)
         traffic.recover(within_s=10)
@@ -14,7 +14,7 @@ def test_a_killed_gateway_is_back_within_seconds(payments: Environment, drill: D
 
 def test_a_database_killed_with_sigkill_loses_no_payment(payments: Environment, drill: Drill) -> None:
     with drill.load("card_pos_auth", rate_per_s=100) as traffic:
-        traffic.steady(duration_s=5)
+        traffic.steady(duration_s=4)
         with drill.inject(faults.Kill(payments.component("ledger-db"))) as killed:
             traffic.hold(duration_s=3)
         traffic.recover(within_s=10)
