@@ -221,15 +221,7 @@ class Running:
             self.preparing.kill()
             self.preparing.wait()
             self.preparing = None
-        deadline_ns = self._clock.now_ns() + int(within_s * NS_PER_S)
-        left: tuple[int, ...] = ()
-        while pids := [pid for pid in self.members() if tagged.lives(pid)]:
-            for pid in pids:
-                tagged.send(pid, signal.SIGKILL)
-            if self._clock.now_ns() > deadline_ns:
-                left = tuple(pids)
-                break
-            self._clock.sleep_s(0.002)
+        left = tuple(tagged.kill_found(self.members, within_s))
         if self.process is not None and not left:
             self.process.wait()
         if self.handle is not None:

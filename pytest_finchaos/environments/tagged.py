@@ -71,17 +71,22 @@ def kill_all(environment: str, folder: Path | None = None, *, within_s: float = 
     Returns:
         Pids that were still there at the deadline; empty when all are gone.
     """
-    return _kill(lambda: pids_of(environment, folder), within_s)
+    return kill_found(lambda: pids_of(environment, folder), within_s)
 
 
 def kill_descendants(environment: str, folder: Path, *, within_s: float = KILL_WITHIN_S) -> list[int]:
     """As `kill_all`, and every descendant of this process, marked or not: for a supervisor, which has no others."""
-    return _kill(lambda: sorted({*pids_of(environment, folder), *tree_of(os.getpid())[1:]}), within_s)
+    return kill_found(lambda: sorted({*pids_of(environment, folder), *tree_of(os.getpid())[1:]}), within_s)
 
 
-def _kill(find: Callable[[], Iterable[int]], within_s: float) -> list[int]:
-    """One empty look proves nothing: what was seen in the list of pids may fork a daemon and be gone before its
+def kill_found(find: Callable[[], Iterable[int]], within_s: float) -> list[int]:
+    """SIGKILL whatever ``find`` finds until it finds nothing.
+
+    One empty look proves nothing: what was seen in the list of pids may fork a daemon and be gone before its
     variables are read, and the daemon is not in that list. So nothing must be found several times in a row.
+
+    Returns:
+        Pids that were still there at the deadline; empty when all are gone.
     """
     clock = SystemClock()
     deadline_ns = clock.now_ns() + int(within_s * NS_PER_S)

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pytest_finchaos.environments import janitor, tagged
@@ -29,7 +30,13 @@ def own_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     cache.chmod(0o711)
     monkeypatch.setenv("FINCHAOS_CACHE", str(cache))
     yield
-    shutil.rmtree(cache)
+    for process in psutil.process_iter():  # not by the code under test: when that is broken, its survivors are many
+        try:
+            if process.cwd().startswith(str(cache)):
+                process.kill()
+        except psutil.Error:
+            continue
+    shutil.rmtree(cache, ignore_errors=True)
 
 
 def test_a_killed_owner_leaves_no_process_no_busy_backend_and_no_folder(tmp_path: Path) -> None:
