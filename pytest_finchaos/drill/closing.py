@@ -95,4 +95,4 @@ def _verify(state: DrillState) -> None:
     if state.environment is None:
         return
     state.served_problems = state.environment.verify_served()
-    state.fingerprint_after = state.environment.fingerprint
+    state.fingerprint_after = state.environment.fingerprint_now()
