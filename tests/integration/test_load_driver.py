@@ -14,6 +14,7 @@ from pytest_finchaos.load.plan import LoadPlan
 from pytest_finchaos.load.profile import Probe, Retry
 from pytest_finchaos.load.session import start_load
 from pytest_finchaos.model.history import Attempt, History, Operation, Outcome, Purpose
+from pytest_finchaos.runtime.waiting import Not, wait_for
 from tests.systems.http_target import KEYED, OPERATIONS, PLAIN, TOKEN, Handler, Seen, plan_for, target, until_planned
 
 
@@ -130,7 +131,14 @@ def test_a_connection_that_the_server_closed_while_idle_is_no_error_of_the_syste
 
 def test_a_black_hole_is_never_a_success(seen: Seen, tmp_path: Path) -> None:
     seen.act = lambda _key, _nth: "hang"
-    history = run(plan_for(seen, rate_per_s=30.0), tmp_path, number=60, drain_s=0.2)
+    with start_load(plan_for(seen, rate_per_s=30.0), tmp_path) as session:
+        wait_for(
+            lambda: True if session.progress().unknown else Not(str(session.progress())),
+            what="the first operation to have given up",
+            within_s=30,
+            every_s=0.05,
+        )
+        history = session.stop(0.2)
     paid = [op for op in history.operations if op.arrival.operation == "authorise"]
     outcomes = Counter(op.outcome for op in paid)
     assert set(outcomes) == {Outcome.UNKNOWN, Outcome.CENSORED}
