@@ -131,7 +131,7 @@ def test_a_connection_that_the_server_closed_while_idle_is_no_error_of_the_syste
 
 def test_a_black_hole_is_never_a_success(seen: Seen, tmp_path: Path) -> None:
     seen.act = lambda _key, _nth: "hang"
-    with start_load(plan_for(seen, rate_per_s=30.0), tmp_path) as session:
+    with start_load(plan_for(seen, replace(PLAIN, retry=Retry(1)), rate_per_s=30.0), tmp_path) as session:
         wait_for(
             lambda: True if session.progress().unknown else Not(str(session.progress())),
             what="the first operation to have given up",
