@@ -1,5 +1,5 @@
 # Everything works from nothing on Debian with Python 3.11, as root and as an unprivileged user.
-# ARGS goes to pytest: make demo ARGS="-k slow", make test ARGS="tests/unit -q".
+# ARGS goes to pytest: make demo ARGS="-k slow", make test ARGS="tests/unit -q"; make fresh-check ARGS="--row 'with all'".
 .DEFAULT_GOAL := help
 .PHONY: help demo test check fresh-check soak-demo bench clean
 ARGS ?=
@@ -18,7 +18,7 @@ check: ## Format, lint, types, import contracts, dead code, tidy test
 	@.venv/bin/python scripts/check.py
 
 fresh-check: ## Clean clones of HEAD, as root and as an unprivileged user: make demo and make test from nothing
-	@"$$(sh scripts/find_python.sh)" scripts/fresh_check.py
+	@"$$(sh scripts/find_python.sh)" scripts/fresh_check.py $(ARGS)
 
 soak-demo: ## The demo suite 20 times in a row; appends to soak-demo.tsv and resumes
 	@sh scripts/setup.sh demo

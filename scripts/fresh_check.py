@@ -7,6 +7,7 @@ there is one row. Everything that was made is removed; the output of each step i
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -203,8 +204,13 @@ def table(rows: Sequence[Row], unchecked: Sequence[str]) -> str:
     return "\n".join([*lines, *(f"not checked: {text}" for text in unchecked)])
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--row", choices=("with all", "with nothing"), help="only this one; the other is listed as not checked"
+    )
+    only = parser.parse_args(arguments).row
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the account and the folders go too
     LOGS.mkdir(parents=True, exist_ok=True)
     base = Path(tempfile.mkdtemp(prefix="finchaos-fresh-"))
@@ -220,6 +226,8 @@ def main() -> int:
             rows.append(with_nothing(base, account))
         else:
             unchecked.append("the row of another user: only root can make one")
+        unchecked += [f"row {row.name}: not asked for" for row in rows if only and not row.name.endswith(only)]
+        rows = [row for row in rows if not only or row.name.endswith(only)]
         for row in rows:
             carry_out(row)
             left = left_running(row)
