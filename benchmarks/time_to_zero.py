@@ -51,7 +51,7 @@ import pytest
 
 @pytest.fixture
 def system():
-    environment = dict(os.environ, {PEER_TAG}="1", TINY_DAEMON="1")
+    environment = dict(os.environ, {PEER_TAG}=os.getcwd(), TINY_DAEMON="1")
     process = subprocess.Popen(
         [sys.executable, "{SYSTEMS}/tiny.py", "store", "--port", "0"], env=environment, start_new_session=True
     )
@@ -65,12 +65,12 @@ def test_drill(system):
 """
 
 
-def tagged(tag: str) -> list[psutil.Process]:
-    """Processes whose environment holds the tag."""
+def tagged(tag: str, value: str) -> list[psutil.Process]:
+    """Processes whose variable ``tag`` is ``value``: those of one run, whatever else runs on this machine."""
     found = []
     for process in psutil.process_iter():
         try:
-            if tag in process.environ() and process.pid != os.getpid():
+            if process.environ().get(tag) == value and process.pid != os.getpid():
                 found.append(process)
         except (psutil.Error, OSError):
             continue
@@ -84,7 +84,6 @@ def measure(test: str, tag: str) -> tuple[float | None, int]:
         (folder / "finchaos.toml").write_text(tiny_configuration((("DAEMON", "on"),)))
         (folder / "pytest.ini").write_text("[pytest]\n")
         (folder / "test_drill.py").write_text(test)
-        before = {process.pid for process in tagged(tag)}
         pytest_process = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:locust", "-p", "no:cacheprovider"],
             cwd=folder,
@@ -96,7 +95,8 @@ def measure(test: str, tag: str) -> tuple[float | None, int]:
             if pytest_process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit("the drill did not reach its fault")
             time.sleep(0.02)
-        ours = [process for process in tagged(tag) if process.pid not in before]
+        value = str(folder) if tag == PEER_TAG else next(folder.glob("reports/*/environments/*")).name
+        ours = tagged(tag, value)
         pytest_process.send_signal(signal.SIGKILL)
         start = time.monotonic()
         pytest_process.wait()
