@@ -15,9 +15,10 @@ from pytest_finchaos import faults
 from pytest_finchaos.environments.config import load_configuration
 from pytest_finchaos.environments.environment import Environment, start_environment
 from pytest_finchaos.faults.injector import arm
-from pytest_finchaos.faults.wire import How, Postgres, Wire, connect
+from pytest_finchaos.faults.wire import Exchange, How, Postgres, Wire, connect
 from pytest_finchaos.model.topology import Edge
 from pytest_finchaos.runtime.clock import SystemClock
+from pytest_finchaos.runtime.waiting import Not, wait_for
 
 CONFIGURATION = """
 [environments.one]
@@ -120,11 +121,15 @@ def test_a_killed_database_comes_back_as_another_process(environment: Environmen
 
 def test_a_refused_session_says_in_the_servers_words_why(environment: Environment) -> None:
     speaker = Postgres("postgresql://nobody@127.0.0.1:1/nowhere")
-    wire = connect(environment.direct_address("ledger"), 2.0, SystemClock())
-    assert isinstance(wire, Wire)
 
-    with contextlib.closing(wire):
-        done = wire.exchange(speaker.begin, 2.0)
+    def ask() -> Exchange | Not:
+        wire = connect(environment.direct_address("ledger"), 2.0, SystemClock())
+        assert isinstance(wire, Wire)
+        with contextlib.closing(wire):
+            done = wire.exchange(speaker.begin, 2.0)
+        return Not(done.detail) if "not yet accepting" in done.detail else done  # an earlier test killed the server
+
+    done = wait_for(ask, what="the server to refuse for a reason of its own", within_s=20)
 
     assert done.how is How.GARBLED
     assert "nobody" in done.detail
