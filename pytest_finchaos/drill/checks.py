@@ -82,8 +82,7 @@ def _gone(state: DrillState) -> Judged:
         if injection.problem or result.gone is False:
             text = injection.problem or f"{result.fault} is still there: {'; '.join(result.evidence[-2:])}"
             reasons.append(Reason("fault-not-gone", text[:400], injection.id))
-    forgotten = [problem for problem in state.problems if "still armed" in problem]
-    reasons.extend(Reason("fault-not-removed", problem) for problem in forgotten)
+    reasons.extend(Reason("fault-not-removed", text) for text in state.forgotten)
     if reasons:
         return _unsound(state, "faults-gone", reasons, frozenset({Claim.FAULT}))
     return _passed("faults-gone", "no fault is left")
@@ -103,10 +102,9 @@ def _served(state: DrillState) -> Judged:
 
 
 def _closing(state: DrillState) -> Judged:
-    problems = [problem for problem in state.problems if "still armed" not in problem]
-    if not problems:
+    if not state.problems:
         return _passed("closing", "the drill closed without trouble")
-    reasons = tuple(Reason("closing", problem) for problem in problems)
+    reasons = tuple(Reason("closing", problem) for problem in state.problems)
     return Judged(Verdict.INCONCLUSIVE, reasons, "closing")
 
 

@@ -22,7 +22,7 @@ def close(state: DrillState) -> None:
     state.phases.begin(Phase.SETTLE)
     for injection in state.injections:
         if injection.open:
-            state.problems.append(f"{injection.fault.describe()} was still armed when the load block ended")
+            state.forgotten.append(f"{injection.fault.describe()} was still armed when the load block ended")
             injection.remove()
     _guarded(state, "load", lambda: _stop_load(state))
     environment = state.environment

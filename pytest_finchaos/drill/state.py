@@ -50,6 +50,7 @@ class DrillState:
     served_problems: tuple[str, ...] = ()
     fingerprint_after: str = ""
     problems: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)  # faults that the test never removed
     defects: list[Defect] = field(default_factory=list)
     checks: list[tuple[str, Judged]] = field(default_factory=list)
     closed: bool = False
