@@ -65,6 +65,10 @@ class Tally:
         """The same, where the absence of violations proves nothing."""
         return replace(self, undecided=self.undecided or why)
 
+    def withheld(self, why: str) -> Tally:
+        """The same without its violations, where what looks like one may be none."""
+        return replace(self, violations=(), undecided=why)
+
 
 def nothing_to_check(why: str) -> str:
     """The sentence of a check that had nothing to look at."""

@@ -117,11 +117,4 @@ def nothing_unasked(facts: Facts) -> Tally:
     if facts.complete:
         return tally
     # A lost record would make an asked payment look unasked: without all records there is no such finding.
-    return Tally(
-        tally.invariant,
-        tally.claim,
-        tally.breach,
-        checked,
-        (),
-        "records of the load are missing, so nobody knows what was asked",
-    )
+    return tally.withheld("records of the load are missing, so nobody knows what was asked")

@@ -45,14 +45,7 @@ def refused_no_effect(facts: Facts) -> Tally:
     if facts.complete:
         return tally
     # A lost record may be the acknowledgement that makes the payment right.
-    return Tally(
-        tally.invariant,
-        tally.claim,
-        tally.breach,
-        checked,
-        (),
-        "records of the load are missing, so a refusal may not be the last word",
-    )
+    return tally.withheld("records of the load are missing, so a refusal may not be the last word")
 
 
 def _outcome(operation: Operation) -> Outcome:
