@@ -16,7 +16,7 @@ from pytest_finchaos.slo import binomial, catalogue
 from pytest_finchaos.slo.events import Judgement, State, Tally, between, tally
 from pytest_finchaos.slo.objective import Objective, percent
 
-DISPERSION_LIMIT = Fraction(3, 2)  # variance over mean of the bad events per second; 1 for independent ones
+DISPERSION_LIMIT = Fraction(3, 2)  # variance between seconds over that of independent events
 _NS_PER_S = 1_000_000_000
 
 
@@ -33,8 +33,8 @@ def demonstrates(
 
     PASS when the exact one-sided upper bound of the bad share is within the error budget, FAIL when the lower bound is
     above it, else INCONCLUSIVE with the number of clean events that would decide (Clopper and Pearson, 1934).
-    Bad events that come in bursts are not independent: when their variance per second exceeds 1.5 times the mean, the
-    sample is divided by that ratio, the design effect.
+    Bad events that come in bursts are not independent: when they vary between seconds more than 1.5 times as much as
+    independent ones would, the sample is divided by that ratio, the design effect.
 
     Args:
         objective: The objective.
@@ -122,16 +122,22 @@ def _sentences(
 
 
 def _design_effect(inside: Sequence[Judgement], spans: Sequence[Span]) -> Fraction:
-    """Variance over mean of the bad events per second, exact; 1 when it is not above the limit."""
+    """How much more the bad events vary between seconds than independent ones would; 1 when within the limit.
+
+    Pearson's statistic over its degrees of freedom, exact (McCullagh and Nelder, 1989, section 4.5): each second is
+    compared with what its own number of requests lets expect, so that a part of a second is no burst.
+    """
+    total: Counter[tuple[int, int]] = Counter()
     bad_at: Counter[tuple[int, int]] = Counter()
     for one in inside:
-        if one.state is not State.GOOD:
-            where = next(at for at, span in enumerate(spans) if span.start_ns <= one.intended_ns < span.end_ns)
-            bad_at[where, (one.intended_ns - spans[where].start_ns) // _NS_PER_S] += 1
-    seconds = sum(-(-(span.end_ns - span.start_ns) // _NS_PER_S) for span in spans)
-    bad = sum(bad_at.values())
-    if bad < 2 or seconds < 2:
+        where = next(at for at, span in enumerate(spans) if span.start_ns <= one.intended_ns < span.end_ns)
+        second = (where, (one.intended_ns - spans[where].start_ns) // _NS_PER_S)
+        total[second] += 1
+        bad_at[second] += one.state is not State.GOOD
+    bad, requests = sum(bad_at.values()), len(inside)
+    if bad < 2 or bad == requests or len(total) < 2:
         return Fraction(1)
-    squares = sum(count * count for count in bad_at.values())
-    index = Fraction(seconds * squares - bad * bad, (seconds - 1) * bad)
+    share = Fraction(bad, requests)
+    squares = sum((bad_at[second] - share * count) ** 2 / count for second, count in total.items())
+    index = squares / (share * (1 - share)) / (len(total) - 1)
     return index if index > DISPERSION_LIMIT else Fraction(1)

@@ -73,6 +73,14 @@ def test_no_traffic_proves_nothing() -> None:
     assert ask("balance-latency", 0)[:2] == (Verdict.INCONCLUSIVE, 59)
 
 
+def test_a_part_of_a_second_is_no_burst() -> None:
+    nearly_all = tuple(at for at in range(150) if at % 10)
+
+    verdict, _, text = ask("payment-success", 150, nearly_all)
+    assert verdict is Verdict.FAIL
+    assert "bursts" not in text
+
+
 def test_bursts_of_bad_events_weaken_the_claim_and_are_told() -> None:
     alone = tuple(range(50, 1_000, 26))[:38]
     burst = tuple(range(500, 538))
@@ -80,7 +88,7 @@ def test_bursts_of_bad_events_weaken_the_claim_and_are_told() -> None:
     assert ask("balance-latency", 1_000, alone)[0] is Verdict.PASS
     verdict, _, text = ask("balance-latency", 1_000, burst)
     assert verdict is Verdict.INCONCLUSIVE
-    assert "bad events came in bursts: sample divided by 38" in text
+    assert "bad events came in bursts: sample divided by 40" in text
 
 
 def test_only_the_given_spans_count() -> None:
