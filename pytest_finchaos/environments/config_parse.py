@@ -7,17 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pytest_finchaos.environments import config_operations
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.spec import (
     ComponentSpec,
-    DataSpec,
     EdgeSpec,
     EnvironmentSpec,
-    LedgerSpec,
-    OperationSpec,
-    OutcomeRules,
     ReadySpec,
-    SettlementSpec,
 )
 
 
@@ -30,9 +26,9 @@ def environment(name: str, table: Mapping[str, Any], source: Path) -> Environmen
         allowed_hosts=tuple(table["allowed_hosts"]),
         components={key: component(key, spec, base) for key, spec in table["components"].items()},
         edges=tuple(EdgeSpec(edge["source"], edge["target"]) for edge in table.get("edges", ())),
-        operations={key: operation(key, spec) for key, spec in table.get("operations", {}).items()},
-        data={key: DataSpec(key, spec["format"], spec["count"]) for key, spec in table.get("data", {}).items()},
-        ledger=ledger(table["ledger"]) if "ledger" in table else None,
+        operations={key: config_operations.operation(key, spec) for key, spec in table.get("operations", {}).items()},
+        data={key: config_operations.data(key, spec) for key, spec in table.get("data", {}).items()},
+        ledger=config_operations.ledger(table["ledger"]) if "ledger" in table else None,
         slos=table.get("slos", {}),
         source=str(source),
     )
@@ -108,38 +104,3 @@ def ready(spec: Mapping[str, Any]) -> ReadySpec:
     """Readiness."""
     default = ReadySpec()
     return ReadySpec(spec.get("http"), float(spec.get("within_s", default.within_s)), dict(spec.get("fields", {})))
-
-
-def operation(name: str, spec: Mapping[str, Any]) -> OperationSpec:
-    """One operation."""
-    rules = {key: tuple(values) for key, values in spec.get("outcomes", {}).items()}
-    default = OperationSpec(name, spec["component"])
-    return OperationSpec(
-        name=name,
-        component=spec["component"],
-        method=spec.get("method", default.method),
-        path=spec.get("path", default.path),
-        headers=dict(spec.get("headers", {})),
-        body=spec.get("body"),
-        outcomes=OutcomeRules(**rules),
-        timeout_s=float(spec.get("timeout_s", default.timeout_s)),
-        reference=spec.get("reference"),
-        answer=tuple(spec.get("answer", ())),
-        value=spec.get("value"),
-        setup=spec.get("setup", False),
-        provides=dict(spec.get("provides", {})),
-    )
-
-
-def ledger(spec: Mapping[str, Any]) -> LedgerSpec:
-    """The ledger adapter."""
-    settlement = spec.get("settlement")
-    return LedgerSpec(
-        adapter=spec["adapter"],
-        component=spec["component"],
-        operation=spec["operation"],
-        lookup=spec.get("lookup"),
-        queries=dict(spec["queries"]),
-        settlement=SettlementSpec(**{**settlement, "columns": dict(settlement["columns"])}) if settlement else None,
-        quiet_within_s=float(spec.get("quiet_within_s", 15.0)),
-    )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_finchaos.environments import config_operations
 from pytest_finchaos.environments.placeholders import EDGE, IN_COMMANDS, IN_FIELDS, names_in
 from pytest_finchaos.model.errors import UserError
 
@@ -44,22 +45,14 @@ def _environment(where: str, table: Mapping[str, Any], base: Path) -> Iterable[U
     yield from _edges(where, table, components)
     for component, spec in components.items():
         yield from _component(f"{where}.components.{component}", component, spec, table, base)
-    for operation, spec in table.get("operations", {}).items():
-        yield from _reference(f"{where}.operations.{operation}.component", spec["component"], components)
-    yield from _ledger(f"{where}.ledger", table)
-
-
-def _reference(where: str, got: str, allowed: Iterable[str]) -> Iterable[UserError]:
-    allowed = tuple(allowed)
-    if got not in allowed:
-        yield UserError(where, f"{got!r} is not declared", allowed=allowed, got=got)
+    yield from config_operations.problems(where, table)
 
 
 def _edges(where: str, table: Mapping[str, Any], components: Mapping[str, Any]) -> Iterable[UserError]:
     seen = set()
     for at, edge in enumerate(table.get("edges", ())):
-        yield from _reference(f"{where}.edges.{at}.source", edge["source"], (CLIENTS, *components))
-        yield from _reference(f"{where}.edges.{at}.target", edge["target"], components)
+        yield from config_operations.reference(f"{where}.edges.{at}.source", edge["source"], (CLIENTS, *components))
+        yield from config_operations.reference(f"{where}.edges.{at}.target", edge["target"], components)
         pair = (edge["source"], edge["target"])
         if pair in seen:
             yield UserError(f"{where}.edges.{at}", f"{pair[0]} → {pair[1]} is declared twice")
@@ -122,21 +115,3 @@ def _unknown(where: str, text: str, allowed: Iterable[str], component: str) -> I
         else:
             cure = "write {{ and }} for plain braces"
             yield UserError(where, f"unknown placeholder {{{name}}}", allowed=listed, got=f"{{{name}}}", cure=cure)
-
-
-def _ledger(where: str, table: Mapping[str, Any]) -> Iterable[UserError]:
-    ledger = table.get("ledger")
-    if ledger is None:
-        return
-    databases = [name for name, spec in table["components"].items() if spec.get("kind") == "postgres"]
-    if ledger["component"] in table["components"] and ledger["component"] not in databases:
-        what = f"{ledger['component']!r} is no database: adapter 'sql' reads a component of kind 'postgres'"
-        yield UserError(f"{where}.component", what, allowed=databases)
-    else:
-        yield from _reference(f"{where}.component", ledger["component"], databases)
-    operations = table.get("operations", {})
-    yield from _reference(f"{where}.operation", ledger["operation"], operations)
-    if "lookup" in ledger:
-        yield from _reference(f"{where}.lookup", ledger["lookup"], operations)
-    if "settlement" in ledger:
-        yield from _reference(f"{where}.settlement.component", ledger["settlement"]["component"], table["components"])

@@ -1,0 +1,86 @@
+"""How the load speaks to a system and how its money is read: operations, data, ledger; parsed and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pytest_finchaos.model.errors import UserError
+from pytest_finchaos.model.spec import DataSpec, LedgerSpec, OperationSpec, OutcomeRules, SettlementSpec
+
+
+def operation(name: str, spec: Mapping[str, Any]) -> OperationSpec:
+    """One operation."""
+    rules = {key: tuple(values) for key, values in spec.get("outcomes", {}).items()}
+    default = OperationSpec(name, spec["component"])
+    return OperationSpec(
+        name=name,
+        component=spec["component"],
+        method=spec.get("method", default.method),
+        path=spec.get("path", default.path),
+        headers=dict(spec.get("headers", {})),
+        body=spec.get("body"),
+        outcomes=OutcomeRules(**rules),
+        timeout_s=float(spec.get("timeout_s", default.timeout_s)),
+        reference=spec.get("reference"),
+        answer=tuple(spec.get("answer", ())),
+        value=spec.get("value"),
+        setup=spec.get("setup", False),
+        provides=dict(spec.get("provides", {})),
+    )
+
+
+def data(name: str, spec: Mapping[str, Any]) -> DataSpec:
+    """One source of test data."""
+    return DataSpec(name, spec["format"], spec["count"])
+
+
+def ledger(spec: Mapping[str, Any]) -> LedgerSpec:
+    """The ledger adapter."""
+    settlement = spec.get("settlement")
+    return LedgerSpec(
+        adapter=spec["adapter"],
+        component=spec["component"],
+        operation=spec["operation"],
+        lookup=spec.get("lookup"),
+        queries=dict(spec["queries"]),
+        settlement=SettlementSpec(**{**settlement, "columns": dict(settlement["columns"])}) if settlement else None,
+        quiet_within_s=float(spec.get("quiet_within_s", 15.0)),
+    )
+
+
+def problems(where: str, table: Mapping[str, Any]) -> Iterable[UserError]:
+    """What a schema cannot say of the operations, the data and the ledger of one environment.
+
+    Args:
+        where: File and environment, for messages.
+        table: The environment's table, which satisfies the schema.
+    """
+    for name, spec in table.get("operations", {}).items():
+        yield from reference(f"{where}.operations.{name}.component", spec["component"], table["components"])
+    yield from _ledger(f"{where}.ledger", table)
+
+
+def reference(where: str, got: str, allowed: Iterable[str]) -> Iterable[UserError]:
+    """A name that must be declared elsewhere."""
+    allowed = tuple(allowed)
+    if got not in allowed:
+        yield UserError(where, f"{got!r} is not declared", allowed=allowed, got=got)
+
+
+def _ledger(where: str, table: Mapping[str, Any]) -> Iterable[UserError]:
+    ledger = table.get("ledger")
+    if ledger is None:
+        return
+    databases = [name for name, spec in table["components"].items() if spec.get("kind") == "postgres"]
+    if ledger["component"] in table["components"] and ledger["component"] not in databases:
+        what = f"{ledger['component']!r} is no database: adapter 'sql' reads a component of kind 'postgres'"
+        yield UserError(f"{where}.component", what, allowed=databases)
+    else:
+        yield from reference(f"{where}.component", ledger["component"], databases)
+    operations = table.get("operations", {})
+    yield from reference(f"{where}.operation", ledger["operation"], operations)
+    if "lookup" in ledger:
+        yield from reference(f"{where}.lookup", ledger["lookup"], operations)
+    if "settlement" in ledger:
+        yield from reference(f"{where}.settlement.component", ledger["settlement"]["component"], table["components"])
