@@ -233,6 +233,7 @@ EXCEPTIONS: tuple[tuple[str, str, str], ...] = (
     ("clock", "scripts/*", "run before the package is installed"),
     ("clock", "tests/systems/*", "small systems under test, which know nothing of the harness"),
     ("print", "scripts/*", "commands for a person at a terminal"),
+    ("print", "pytest_finchaos/cli/*", "commands for a person at a terminal"),
     ("print", "benchmarks/*", "figures for a person at a terminal"),
     ("print", "pytest_finchaos/payments/*", "servers that log to their standard output"),
     ("print", "tests/systems/*", "servers that log to their standard output"),
