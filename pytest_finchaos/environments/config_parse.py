@@ -13,6 +13,7 @@ from pytest_finchaos.model.spec import (
     ComponentSpec,
     EdgeSpec,
     EnvironmentSpec,
+    IdentitySpec,
     ReadySpec,
 )
 
@@ -20,25 +21,39 @@ from pytest_finchaos.model.spec import (
 def environment(name: str, table: Mapping[str, Any], source: Path) -> EnvironmentSpec:
     """One ``[environments.NAME]`` table."""
     base = source.parent
+    own = table["backend"] == "processes"
+    default = EnvironmentSpec(name, table["backend"], (), {})
     return EnvironmentSpec(
         name=name,
         backend=table["backend"],
         allowed_hosts=tuple(table["allowed_hosts"]),
-        components={key: component(key, spec, base) for key, spec in table["components"].items()},
-        edges=tuple(EdgeSpec(edge["source"], edge["target"]) for edge in table.get("edges", ())),
+        components={key: component(key, spec, base, own=own) for key, spec in table["components"].items()},
+        edges=tuple(EdgeSpec(edge["source"], edge["target"], edge.get("proxy", "")) for edge in table.get("edges", ())),
         operations={key: config_operations.operation(key, spec) for key, spec in table.get("operations", {}).items()},
         data={key: config_operations.data(key, spec) for key, spec in table.get("data", {}).items()},
         ledger=config_operations.ledger(table["ledger"]) if "ledger" in table else None,
         slos=table.get("slos", {}),
         source=str(source),
+        start=command(table.get("start", ()), base),
+        stop=command(table.get("stop", ()), base),
+        variables=dict(table.get("variables", {})),
+        stop_within_s=float(table.get("stop_within_s", default.stop_within_s)),
+        toxiproxy=table.get("toxiproxy", ""),
     )
 
 
-def component(name: str, spec: Mapping[str, Any], base: Path) -> ComponentSpec:
-    """One component; paths become absolute, from the configuration's folder."""
-    return ComponentSpec(
+def component(name: str, spec: Mapping[str, Any], base: Path, *, own: bool = True) -> ComponentSpec:
+    """One component, as its declared or first version; paths become absolute, from the configuration's folder.
+
+    Args:
+        name: Its name.
+        spec: Its table.
+        base: The configuration's folder.
+        own: True when the harness starts it itself.
+    """
+    made = ComponentSpec(
         name=name,
-        kind=spec.get("kind", "process"),
+        kind=spec.get("kind", "process" if own else "external"),
         command=command(spec.get("command", ()), base),
         build=paths(spec.get("build", ()), base),
         variables=dict(spec.get("variables", {})),
@@ -48,7 +63,11 @@ def component(name: str, spec: Mapping[str, Any], base: Path) -> ComponentSpec:
         settings=dict(spec.get("settings", {})),
         versions={key: _version(changes, base) for key, changes in spec.get("versions", {}).items()},
         database=spec.get("database", ComponentSpec(name).database),
+        address=spec.get("address", ""),
+        identity=IdentitySpec(**spec["identity"]) if "identity" in spec else None,
     )
+    version = spec.get("version") or next(iter(made.versions), None)
+    return made if version is None else with_version(made, version)
 
 
 def paths(texts: Iterable[str], base: Path) -> tuple[Path, ...]:
@@ -81,22 +100,24 @@ def with_version(spec: ComponentSpec, version: str) -> ComponentSpec:
         version: Name in its ``versions``.
 
     Returns:
-        The component as that version; the versions stay, so that another can be taken from it.
+        The component as that version. The versions stay, and so does the component without any, from which another
+        version is made: nothing of this one gets into it.
 
     Raises:
         UserError: Unknown version.
     """
     if version not in spec.versions:
         raise UserError(f"component {spec.name}", f"no version {version!r}", allowed=spec.versions, got=version)
-    changes = spec.versions[version]
+    plain, changes = spec.unversioned or spec, spec.versions[version]
     return replace(
-        spec,
-        command=tuple(changes.get("command", spec.command)),
-        build=tuple(changes.get("build", spec.build)),
-        variables={**spec.variables, **changes.get("variables", {})},
-        ready=ready(changes["ready"]) if "ready" in changes else spec.ready,
-        settings={**spec.settings, **changes.get("settings", {})},
+        plain,
+        command=tuple(changes.get("command", plain.command)),
+        build=tuple(changes.get("build", plain.build)),
+        variables={**plain.variables, **changes.get("variables", {})},
+        ready=ready(changes["ready"]) if "ready" in changes else plain.ready,
+        settings={**plain.settings, **changes.get("settings", {})},
         version=version,
+        unversioned=plain,
     )
 
 

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_finchaos.environments import config_operations
+from pytest_finchaos.environments import config_external, config_operations
+from pytest_finchaos.environments.config_external import CLIENTS, EXTERNAL_BACKENDS, LOOPBACK
 from pytest_finchaos.environments.placeholders import EDGE, IN_COMMANDS, IN_FIELDS, names_in
 from pytest_finchaos.model.errors import UserError
 
-CLIENTS = "clients"
-BUILT_BACKENDS = ("processes",)
-LOOPBACK = "127.0.0.1"
+BUILT_BACKENDS = ("processes", *EXTERNAL_BACKENDS)
 
 
 def problems(name: str, table: Mapping[str, Any], *, file: str, base: Path) -> list[str]:
@@ -31,7 +30,8 @@ def _environment(where: str, table: Mapping[str, Any], base: Path) -> Iterable[U
     components = table["components"]
     if table["backend"] not in BUILT_BACKENDS:
         yield UserError(f"{where}.backend", f"{table['backend']!r} is not available yet", allowed=BUILT_BACKENDS)
-    if LOOPBACK not in table["allowed_hosts"]:
+    external = table["backend"] in EXTERNAL_BACKENDS
+    if not external and LOOPBACK not in table["allowed_hosts"]:
         yield UserError(
             f"{where}.allowed_hosts",
             f"{table['allowed_hosts']} does not hold {LOOPBACK}, where backend 'processes' runs everything",
@@ -43,8 +43,12 @@ def _environment(where: str, table: Mapping[str, Any], base: Path) -> Iterable[U
             f"{where}.components.{CLIENTS}", "is the name of where the load enters", cure="name it otherwise"
         )
     yield from _edges(where, table, components)
-    for component, spec in components.items():
-        yield from _component(f"{where}.components.{component}", component, spec, table, base)
+    if external:
+        yield from config_external.problems(where, table)
+    else:
+        yield from config_external.foreign_keys(where, table)
+        for component, spec in components.items():
+            yield from _component(f"{where}.components.{component}", component, spec, table, base)
     yield from config_operations.problems(where, table)
 
 
@@ -63,8 +67,14 @@ def _component(
     where: str, name: str, spec: Mapping[str, Any], table: Mapping[str, Any], base: Path
 ) -> Iterable[UserError]:
     kind = spec.get("kind", "process")
-    if kind == "process":
-        if "command" not in spec:
+    versions = spec.get("versions", {})
+    if "version" in spec:
+        yield from config_operations.reference(f"{where}.version", spec["version"], versions)
+    if kind == "external":
+        cure = 'write command = […], or backend = "attach" or "command"'
+        yield UserError(f"{where}.kind", "is 'external': backend 'processes' starts every component", cure=cure)
+    elif kind == "process":
+        if "command" not in spec and not (versions and all("command" in part for part in versions.values())):
             yield UserError(where, "a process needs a command")
         for key in ("schema", "settings", "database"):
             if key in spec:
@@ -82,7 +92,7 @@ def _component(
     targets = [edge["target"] for edge in table.get("edges", ()) if edge["source"] == name]
     if not set(targets) <= set(table["components"]):
         targets = [*targets, *table["components"]]  # a misspelt edge is told where it stands, not where it is used too
-    for key, part in (("", spec), *((f".versions.{key}", part) for key, part in spec.get("versions", {}).items())):
+    for key, part in (("", spec), *((f".versions.{key}", part) for key, part in versions.items())):
         yield from _placeholders(f"{where}{key}", name, part, targets)
 
 

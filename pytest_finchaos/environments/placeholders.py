@@ -9,7 +9,9 @@ from pytest_finchaos.model.errors import UserError
 
 IN_COMMANDS = ("python", "port", "workdir", "build", "build_digest")
 IN_FIELDS = ("pid", "build", "build_digest")
+IN_SYSTEM = ("python", "workdir")
 EDGE = "edge."
+PORT = "port."
 
 
 def names_in(text: str) -> list[str]:

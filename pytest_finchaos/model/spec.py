@@ -25,12 +25,25 @@ class ReadySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentitySpec:
+    """Where a component that the harness did not build says which build serves.
+
+    Args:
+        http: Path that answers 2xx.
+        field: Dotted path in its JSON body, or "": the whole body is what it says.
+    """
+
+    http: str
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ComponentSpec:
     """One replaceable part of an environment.
 
     Args:
         name: Its name in the configuration.
-        kind: ``process`` or ``postgres``.
+        kind: ``process``, ``postgres`` or, in a system that the harness does not start itself, ``external``.
         command: Argument vector with placeholders ``{python} {port} {workdir} {build} {edge.NAME}``.
         build: Files or folders (absolute) whose content is the build; copied read-only, content-addressed,
             and hashed into the fingerprint. Empty: the build is the interpreter plus the command.
@@ -42,6 +55,9 @@ class ComponentSpec:
         database: Name of a ``postgres`` component's database and of the role that owns it.
         versions: Overrides per version name: any of the keys above.
         version: Name of the version that this spec is.
+        unversioned: The component before any version's overrides, or None when it has no versions.
+        address: ``host:port`` of a component that is not started by the harness; "": the harness claims a port.
+        identity: Where such a component says which build serves, or None.
     """
 
     name: str
@@ -56,22 +72,34 @@ class ComponentSpec:
     versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     version: str = ""
     database: str = "payments"
+    unversioned: ComponentSpec | None = None
+    address: str = ""
+    identity: IdentitySpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeSpec:
-    """A connection that the harness may disturb; ``source`` may be ``clients``."""
+    """A connection that the harness may disturb; ``source`` may be ``clients``.
+
+    Args:
+        source: Component name or ``clients``.
+        target: Component name.
+        proxy: Name of the proxy of the system's own Toxiproxy that stands on it already, or "".
+    """
 
     source: str
     target: str
+    proxy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRules:
     """How a response or a transport failure of an operation is read.
 
-    Each tuple holds matchers: ``"2xx"``, ``"402"``, ``"timeout"``, ``"reset"``, ``"refused-connection"``,
-    ``"malformed"``. What no rule matches is ``unknown``, save a refused connection: nothing was sent, so ``failed``.
+    Each tuple holds matchers (see `model.matchers`): ``"2xx"``, ``"402"``, ``"json:PATH=VALUE"``,
+    ``"header:NAME=VALUE"``, several joined by `` & ``; ``"timeout"``, ``"reset"``, ``"refused-connection"``,
+    ``"malformed"``. The most specific one decides; equally specific ones that disagree leave it unknown. What no rule
+    matches is ``unknown``, save a refused connection: nothing was sent, so ``failed``.
     """
 
     ok: tuple[str, ...] = ("2xx",)
@@ -91,14 +119,17 @@ class OperationSpec:
         path: Path template; placeholders are ``{key} {amount_minor} {currency} {index}``,
             names of `data` and names that a setup operation provides.
         headers: Header templates.
-        body: JSON body template, or None; a string that is one placeholder takes the value's own type.
+        body: Body template, or None; in JSON a string that is one placeholder takes the value's own type.
         outcomes: How answers are read.
         timeout_s: Client deadline of one attempt.
         reference: Dotted path in the answer's body to the system's own id of what was made.
         answer: Dotted paths whose values must be the same in every terminal answer to one key.
         value: Dotted path to a number in the body that an SLO may judge (e.g. an age in seconds).
         setup: True when run once before the load (e.g. login): ``provides`` keeps values of its answer.
-        provides: Placeholder name to dotted path in the answer's body.
+        provides: Placeholder name to dotted path in the answer's body, or to ``header:NAME``.
+        encoding: ``json`` or ``form``: how the body is sent.
+        items: For a look-up that answers with a list: dotted path to the list, ``.`` where the answer is the list.
+            ``reference`` is then a path in each item.
     """
 
     name: str
@@ -114,6 +145,8 @@ class OperationSpec:
     value: str | None = None
     setup: bool = False
     provides: Mapping[str, str] = field(default_factory=dict)
+    encoding: str = "json"
+    items: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +207,8 @@ class EnvironmentSpec:
 
     Args:
         name: NAME.
-        backend: ``processes``; others follow.
+        backend: ``processes`` (the harness starts every component), ``command`` (a command of the team starts the
+            system) or ``attach`` (it runs already).
         allowed_hosts: Hosts that may ever be contacted.
         components: By name, in the order of the file.
         edges: Declared edges.
@@ -183,6 +217,12 @@ class EnvironmentSpec:
         ledger: The adapter, or None.
         slos: SLO name to overrides, e.g. operation names (see the catalogue in `slo`).
         source: The file that it came from, for messages.
+        start: For ``command``: argument vector that starts the system, with placeholders
+            ``{python} {workdir} {port.COMPONENT} {edge.SOURCE.TARGET}``.
+        stop: For ``command``: argument vector that stops it, or empty.
+        variables: For ``command``: environment variables of both.
+        stop_within_s: For ``command``: deadline of the stop command.
+        toxiproxy: Base URL of a Toxiproxy that the system uses already, or "".
     """
 
     name: str
@@ -195,3 +235,8 @@ class EnvironmentSpec:
     ledger: LedgerSpec | None = None
     slos: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     source: str = "finchaos.toml"
+    start: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    stop_within_s: float = 30.0
+    toxiproxy: str = ""
