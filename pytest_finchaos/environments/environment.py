@@ -6,16 +6,17 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from pytest_finchaos.environments import ending, fingerprint, janitor, planning, proxies
+from pytest_finchaos.environments import ending, janitor, proxies
+from pytest_finchaos.environments.backend import Backend, Ground
 from pytest_finchaos.environments.control import Control, owners
 from pytest_finchaos.environments.folders import passable
 from pytest_finchaos.environments.plan import SupervisorPlan
 from pytest_finchaos.environments.ports import Ports
+from pytest_finchaos.environments.processes import ProcessesBackend
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.spec import EnvironmentSpec
 from pytest_finchaos.model.timeline import Event
@@ -27,6 +28,7 @@ from pytest_finchaos.runtime.undo import UndoJournal
 
 TTL_S = 4 * 3600.0
 START_WITHIN_S = 200.0  # the first start of a database makes its template
+BACKENDS: Mapping[str, Callable[[Ground], Backend]] = {"processes": ProcessesBackend}
 
 
 class Environment:
@@ -36,10 +38,9 @@ class Environment:
         id: Unique id, the tag of all its processes.
         name: Name in the configuration.
         spec: What was declared.
-        backend: ``processes``.
+        backend: ``processes``, ``command`` or ``attach``.
         fingerprint: Digest over everything declared and built, as it was at the start; see `fingerprint_now`.
         directory: Folder of its logs and events.
-        notes: What a reader of the report must know, e.g. ``fsync=off``.
         undo: Journal of what must be undone.
         toxiproxy_url: API of its fault proxy.
         time_to_ready_s: From the call to the last component's readiness.
@@ -56,7 +57,8 @@ class Environment:
         started_ns = clock.now_ns()
         choice = find_server(os.environ)
         proxies.refuse_foreign_host(choice, spec)
-        self._proxy_identity = proxies.identity(choice)  # an attached one that is unreachable: told before any start
+        if choice.kind == "attached":
+            proxies.identity(choice)  # one that is unreachable: told before any start
         self.directory.mkdir(parents=True, exist_ok=True)
         self._events_file = self.directory / "events.jsonl"
         self._ports = Ports()
@@ -94,57 +96,71 @@ class Environment:
     def _prepare(self, choice: ServerChoice, run_id: str) -> None:
         """Builds, ports, commands; then the plan goes to the supervisor, which has booted meanwhile."""
         with self._phase("prepare"):
-            layout = planning.lay_out(
-                self.spec,
-                environment_id=self.id,
+            self.undo = UndoJournal(self._data / ending.JOURNAL)
+            ground = Ground(
+                spec=self.spec,
+                id=self.id,
+                run_id=run_id,
                 directory=self._data,
                 logs=self.directory,
                 ports=self._ports,
                 choice=choice,
+                undo=self.undo,
+                control=self._control,
+                clock=self._clock,
             )
-            self.toxiproxy_url = layout.proxy_url
-            self._edges = planning.edges_of(self.spec, layout)
-            self._prepared = {name: planning.prepare(part, layout) for name, part in self.spec.components.items()}
-            for item in self._prepared.values():
-                if item.plan.template is None:
-                    passable(Path(item.plan.workdir), 0o755)
-            notes = [item.note for item in self._prepared.values() if item.note]
-            self.notes = (*notes, f"fault proxy: {choice.describe()}")
-            self.undo = UndoJournal(self._data / ending.JOURNAL)
-            attached = choice.kind == "attached"
-            self._proxies = proxies.EdgeProxies(self.toxiproxy_url, self._edges, self.undo, attached=attached)
-            self.fingerprint = self.fingerprint_now()
+            self._backend = BACKENDS[self.spec.backend](ground)
+            self.toxiproxy_url = self._backend.proxy_url
+            self.fingerprint = self.fingerprint_now() if self._backend.built else ""
+            share = self._backend.share()
         plan = SupervisorPlan(
             id=self.id,
             parents=owners(),
             ttl_s=TTL_S,
             directory=str(self._data),
             events=str(self._events_file),
-            proxy_argv=() if attached else tuple(choice.argv(planning.HOST, layout.proxy_port, run_id)),
-            proxy_port=layout.proxy_port,
+            proxy_argv=share.proxy_argv,
+            proxy_port=share.proxy_port,
             proxy_log=str(self.directory / "toxiproxy.log"),
-            components=tuple(item.plan for item in self._prepared.values()),
+            components=share.components,
+            system=share.system,
         )
         with self._phase("supervisor"):
             self._control.hand_over(plan)
+        self._proxy_note = f"fault proxy: {choice.describe()}" if self.toxiproxy_url else "no fault proxy"
 
     def _launch(self) -> None:
         """Everything at once; a component whose dependency is not up yet tries again or is started again."""
         self._control.call("start")
         with self._phase("proxies"):
             self._control.call("proxy")
-            self._proxies.make()
+            self._backend.proxies.make()
         with self._phase("ready"):
-            self._control.call("ready", within_s=START_WITHIN_S)
+            self._backend.start(START_WITHIN_S)
+        self.fingerprint = self.fingerprint or self.fingerprint_now()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the report must know, e.g. ``fsync=off``."""
+        return (*self._backend.notes, self._proxy_note)
+
+    @property
+    def cannot(self) -> Mapping[str, str]:
+        """What cannot be done or proven in this environment, e.g. ``kill ledger``, with the reason."""
+        return self._backend.cannot
+
+    @property
+    def unproven(self) -> tuple[str, ...]:
+        """Components of which nobody can say which build serves."""
+        return self._backend.unproven
 
     def fingerprint_now(self) -> str:
-        """The fingerprint of what stands on disk now: builds, programs, templates are read again."""
-        digests = {name: item.digest() for name, item in self._prepared.items()}
-        return fingerprint.environment_digest(self.spec, digests, self._proxy_identity)
+        """The fingerprint of what stands on disk and answers now: builds, programs, templates are read again."""
+        return self._backend.fingerprint()
 
     def edges(self) -> tuple[Edge, ...]:
         """All declared edges."""
-        return self._edges
+        return self._backend.edges
 
     def edge(self, source: str, target: str) -> Edge:
         """The edge from ``source`` (a component or ``clients``) to ``target``.
@@ -152,13 +168,13 @@ class Environment:
         Raises:
             UserError: No such edge, with the nearest one.
         """
-        for edge in self._edges:
+        for edge in self.edges():
             if (edge.source, edge.target) == (source, target):
                 return edge
         raise UserError(
             f"environment {self.name}",
             f"no edge {source} → {target}",
-            allowed=[str(edge) for edge in self._edges],
+            allowed=[str(edge) for edge in self.edges()],
             got=f"{source}→{target}",
             cure="declare it in [[environments." + self.name + ".edges]]",
         )
@@ -177,9 +193,8 @@ class Environment:
         return Component(self.id, name, spec.kind, spec.restart, spec.ready.http)
 
     def instances(self) -> Mapping[str, Instance]:
-        """What runs now, by component."""
-        plain: Mapping[str, Any] = self._control.call("instances")
-        return {name: codec.from_plain(Instance, value) for name, value in plain.items()}
+        """What runs now, by component, as far as the processes are this environment's own."""
+        return self._backend.instances()
 
     def instance(self, name: str) -> Instance:
         """The instance of one component.
@@ -190,22 +205,26 @@ class Environment:
         self.component(name)
         running = self.instances()
         if name not in running:
-            raise UserError(f"component {name}", "does not run now")
+            raise UserError(f"component {name}", self._backend.absent(name))
         return running[name]
 
     def processes(self, name: str) -> tuple[int, ...]:
-        """Pids of the component's process tree, its root first; empty when it does not run."""
+        """Pids of the component's process tree, its root first; empty when it does not run.
+
+        Raises:
+            UserError: Unknown component, or its processes are not this environment's.
+        """
         self.component(name)
-        return tuple(self._control.call("processes", name=name))
+        return self._backend.processes(name)
 
     def direct_address(self, component: str) -> str:
         """``host:port`` where the component itself listens."""
         self.component(component)
-        return f"{planning.HOST}:{self._prepared[component].plan.port}"
+        return self._backend.address(component)
 
     def base_url(self, component: str) -> str:
         """How clients reach a component: through the edge ``clients`` → component where one is declared."""
-        for edge in self._edges:
+        for edge in self.edges():
             if (edge.source, edge.target) == ("clients", component):
                 return f"http://{edge.listen}"
         return f"http://{self.direct_address(component)}"
@@ -224,40 +243,37 @@ class Environment:
         return tuple(event for event in found if event.at_ns >= since_ns)
 
     def heal(self, within_s: float) -> None:
-        """Start what does not run and wait until everything is ready.
+        """Start what does not run, where that is possible, and wait until everything is ready.
 
         Raises:
             UserError: Something was not ready in time, with what was seen last.
         """
-        self._control.call("heal", within_s=within_s + 10.0, limit_s=within_s)
+        self._backend.heal(within_s)
 
     def verify_served(self) -> tuple[str, ...]:
         """Why the declared builds are not what serves now, in sentences; empty when they are."""
-        problems = list(self._control.call("verify"))
-        problems += self._proxies.problems()
-        for item in self._prepared.values():
-            problems += item.problems()
+        problems = [*self._backend.problems(), *self._backend.proxies.problems()]
         now = self.fingerprint_now()
         if now != self.fingerprint:
             problems.append(f"fingerprint {now[:12]} differs from {self.fingerprint[:12]} at the start")
         return tuple(problems)
 
     def sweep_faults(self) -> None:
-        """Remove every toxic from our own proxies and enable them; others' proxies are never touched."""
-        self._proxies.sweep()
+        """Remove every toxic from our own proxies and enable them; of others' proxies, our own faults only."""
+        self._backend.proxies.sweep()
 
     def reset(self) -> None:
         """As new, on the same addresses: faults swept, everything stopped, databases cloned again, everything started.
+
+        What is attached is swept only, and must be ready.
 
         Raises:
             UserError: Something did not come up, or what came up is not what was declared.
         """
         started_ns = self._clock.now_ns()
-        self._proxies.make()  # an attached server may have lost them
-        self._proxies.sweep()
-        self._control.call("stop")
-        self._control.call("start")
-        self._control.call("ready", within_s=START_WITHIN_S)
+        self._backend.proxies.make()  # an attached server may have lost them
+        self._backend.proxies.sweep()
+        self._backend.renew(START_WITHIN_S)
         problems = self.verify_served()
         if problems:
             raise UserError(f"environment {self.name}", f"after the reset: {'; '.join(problems)}")
@@ -310,10 +326,8 @@ def start_environment(
     Raises:
         UserError: What could not be built, found, started or reached, with the component's last words.
     """
-    if spec.backend != "processes":
-        raise UserError(
-            f"environment {spec.name}", f"backend {spec.backend!r}", allowed=("processes",), got=spec.backend
-        )
+    if spec.backend not in BACKENDS:
+        raise UserError(f"environment {spec.name}", f"backend {spec.backend!r}", allowed=BACKENDS, got=spec.backend)
     janitor.sweep()
     try:
         return Environment(spec, directory=directory, run_id=run_id, clock=clock or SystemClock())

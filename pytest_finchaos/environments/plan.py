@@ -46,6 +46,27 @@ class ComponentPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemPlan:
+    """A system that commands start and stop.
+
+    Args:
+        start: Argument vector; it may stay in the foreground or return.
+        stop: Argument vector, or empty.
+        variables: All environment variables of both.
+        folder: Working directory of both.
+        log: File for stdout and stderr of both.
+        stop_within_s: Deadline of the stop command.
+    """
+
+    start: tuple[str, ...]
+    stop: tuple[str, ...]
+    variables: Mapping[str, str]
+    folder: str
+    log: str
+    stop_within_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class SupervisorPlan:
     """One environment.
 
@@ -59,6 +80,7 @@ class SupervisorPlan:
         proxy_port: Port of its API.
         proxy_log: File for its output.
         components: In the order of the configuration.
+        system: A system that commands start and stop, or None.
     """
 
     id: str
@@ -70,3 +92,4 @@ class SupervisorPlan:
     proxy_port: int
     proxy_log: str
     components: tuple[ComponentPlan, ...] = field(default=())
+    system: SystemPlan | None = None

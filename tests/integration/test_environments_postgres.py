@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from importlib import util
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import pytest
 
 from pytest_finchaos.environments import tagged, template
 from pytest_finchaos.environments.environment import Environment
+from pytest_finchaos.environments.planning import Prepared
+from pytest_finchaos.environments.processes import ProcessesBackend
 from pytest_finchaos.runtime.waiting import Not, wait_for
 from tests.systems.environments import data_of, running, write_one
 
@@ -111,7 +114,7 @@ def test_a_reset_undoes_rows_tables_settings_and_files(tmp_path: Path) -> None:
 def test_a_template_that_was_changed_is_found_and_made_again(tmp_path: Path) -> None:
     path = write_one(tmp_path, schema=f"create table t (n int); -- {tmp_path}")
     with running(path) as environment:
-        plan = environment._prepared["db"].plan
+        plan = _prepared(environment)["db"].plan
         assert plan.template is not None
         made = Path(plan.template)
         version = made / "PG_VERSION"
@@ -128,7 +131,7 @@ def test_a_template_that_was_changed_is_found_and_made_again(tmp_path: Path) -> 
 
 def test_serving_never_changes_the_template(tmp_path: Path) -> None:
     with running(write_one(tmp_path)) as environment:
-        plan = environment._prepared["db"].plan
+        plan = _prepared(environment)["db"].plan
         assert plan.template is not None
         with psycopg.connect(environment.database_url("db"), autocommit=True) as session:
             session.execute("insert into t values (1)")
@@ -177,3 +180,8 @@ def test_without_a_system_postgresql_the_wheels_binaries_serve(tmp_path: Path, m
         with psycopg.connect(environment.database_url("db")) as session:
             assert session.execute("select count(*) from t").fetchone() == (0,)
         assert environment.verify_served() == ()
+
+
+def _prepared(environment: Environment) -> Mapping[str, Prepared]:
+    assert isinstance(environment._backend, ProcessesBackend)
+    return environment._backend.prepared

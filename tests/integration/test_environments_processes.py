@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,8 @@ import pytest
 from pytest_finchaos.environments import janitor, listeners, tagged
 from pytest_finchaos.environments.config import load_configuration
 from pytest_finchaos.environments.environment import Environment, start_environment
+from pytest_finchaos.environments.planning import Prepared
+from pytest_finchaos.environments.processes import ProcessesBackend
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.proxy.client import ToxiproxyClient
 from pytest_finchaos.runtime.waiting import Not, wait_for
@@ -122,7 +124,7 @@ def test_a_build_that_is_changed_while_it_serves_is_found(tmp_path: Path) -> Non
     own = tmp_path / "tiny.py"  # nobody else has this build, so that nobody else mends it
     own.write_text(f"{(SYSTEMS / 'tiny.py').read_text()}\n# {tmp_path}\n")
     with running(tmp_path, tiny_configuration().replace(str(SYSTEMS / "tiny.py"), str(own))) as environment:
-        build = environment._prepared["api"].build.folder
+        build = _prepared(environment)["api"].build.folder
         assert build is not None
         file = build / "tiny.py"
         content = file.read_text()
@@ -335,3 +337,8 @@ def test_a_sweep_removes_what_a_dead_supervisor_left(tmp_path: Path) -> None:
 
 def _zombie(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def _prepared(environment: Environment) -> Mapping[str, Prepared]:
+    assert isinstance(environment._backend, ProcessesBackend)
+    return environment._backend.prepared
