@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from pytest_finchaos.model import matchers
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.spec import DataSpec, LedgerSpec, OperationSpec, OutcomeRules, SettlementSpec
 
@@ -27,6 +29,8 @@ def operation(name: str, spec: Mapping[str, Any]) -> OperationSpec:
         value=spec.get("value"),
         setup=spec.get("setup", False),
         provides=dict(spec.get("provides", {})),
+        encoding=spec.get("encoding", default.encoding),
+        items=spec.get("items"),
     )
 
 
@@ -58,6 +62,7 @@ def problems(where: str, table: Mapping[str, Any]) -> Iterable[UserError]:
     """
     for name, spec in table.get("operations", {}).items():
         yield from reference(f"{where}.operations.{name}.component", spec["component"], table["components"])
+        yield from _operation(f"{where}.operations.{name}", spec)
     yield from _ledger(f"{where}.ledger", table)
 
 
@@ -66,6 +71,26 @@ def reference(where: str, got: str, allowed: Iterable[str]) -> Iterable[UserErro
     allowed = tuple(allowed)
     if got not in allowed:
         yield UserError(where, f"{got!r} is not declared", allowed=allowed, got=got)
+
+
+def _operation(where: str, spec: Mapping[str, Any]) -> Iterable[UserError]:
+    seen: dict[matchers.Matcher, str] = {}
+    for outcome, texts in spec.get("outcomes", {}).items():
+        for at, text in enumerate(texts):
+            place = f"{where}.outcomes.{outcome}.{at}"
+            try:
+                matcher = replace(matchers.parse(text), text="")
+            except ValueError as error:
+                yield UserError(place, str(error), allowed=matchers.KINDS)
+                continue
+            if seen.setdefault(matcher, outcome) != outcome:
+                yield UserError(place, f"{text!r} stands under {seen[matcher]!r} too", cure="keep it under one of them")
+    if spec.get("encoding") == "form":
+        for name, value in spec.get("body", {}).items():
+            if isinstance(value, Mapping):
+                yield UserError(f"{where}.body.{name}", "is a table, and a form holds texts and numbers only")
+    if spec.get("provides") and not spec.get("setup"):
+        yield UserError(f"{where}.provides", "only a set-up operation keeps values", cure="write setup = true")
 
 
 def _ledger(where: str, table: Mapping[str, Any]) -> Iterable[UserError]:

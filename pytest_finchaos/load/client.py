@@ -88,8 +88,8 @@ def send(
     host, port = host_and_port(base_url)
     sent_ns = clock.now_ns()
     deadline_ns = sent_ns + int((operation.timeout_s if timeout_s is None else timeout_s) * NS_PER_S)
-    status, detail, body = _exchange(ready, host, port, deadline_ns, clock)
-    reading = requests.classify(operation, status, detail, body)
+    status, detail, body, headers = _exchange(ready, host, port, deadline_ns, clock)
+    reading = requests.classify(operation, status, detail, body, headers)
     return Answer(
         outcome=reading.outcome,
         detail=reading.detail,
@@ -116,13 +116,13 @@ class _DeadlineSocket(socket.socket):
 
 def _exchange(
     ready: requests.Request, host: str, port: int, deadline_ns: int, clock: Clock
-) -> tuple[int | None, str, bytes]:
+) -> tuple[int | None, str, bytes, list[tuple[str, str]]]:
     try:
         plain = socket.create_connection((host, port), timeout=max((deadline_ns - clock.now_ns()) / NS_PER_S, 0.001))
     except TimeoutError:
-        return None, requests.TIMEOUT, b""
+        return None, requests.TIMEOUT, b"", []
     except OSError:
-        return None, requests.REFUSED_CONNECTION, b""
+        return None, requests.REFUSED_CONNECTION, b"", []
     connection = http.client.HTTPConnection(host, port)
     guarded = _DeadlineSocket(fileno=plain.detach())
     guarded.deadline_ns, guarded.clock = deadline_ns, clock
@@ -134,14 +134,14 @@ def _exchange(
         with connection.getresponse() as answer:
             body = answer.read(MAX_BODY + 1)
             if len(body) > MAX_BODY:
-                return None, requests.MALFORMED, b""
-            return answer.status, requests.HTTP, body
+                return None, requests.MALFORMED, b"", []
+            return answer.status, requests.HTTP, body, answer.getheaders()
     except TimeoutError:
-        return None, requests.TIMEOUT, b""
+        return None, requests.TIMEOUT, b"", []
     except (ConnectionError, http.client.RemoteDisconnected):
-        return None, requests.RESET, b""
+        return None, requests.RESET, b"", []
     except (http.client.HTTPException, OSError, ValueError):
-        return None, requests.MALFORMED, b""
+        return None, requests.MALFORMED, b"", []
     finally:
         connection.close()
         guarded.close()

@@ -116,11 +116,15 @@ class LoadPlan:
             host_and_port(url)
         for name, source in self.data.items():
             request.refuse_card_number(source.format.format(n=1), f"data {name!r}: format")
-        provided = {name for operation in self.setup for name in operation.provides}
-        allowed = {*request.BUILT_IN, *self.data, *self.setup_values, *provided}
+        provided = set(self.setup_values)
+        for operation in self.setup:  # each may use what the ones before it brought
+            request.check_template(operation, {*request.IN_SETUP, *provided}, f"setup operation {operation.name!r}")
+            provided |= set(operation.provides)
+        allowed = {*request.BUILT_IN, *self.data, *provided}
         for name in self.names:
             operation = self.operations[name]
-            request.check_template(operation, allowed, f"operation {name!r}")
+            if not operation.setup:
+                request.check_template(operation, allowed, f"operation {name!r}")
             if operation.component not in self.base_urls:
                 raise UserError(
                     f"operation {name!r}",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
+from pytest_finchaos.model import matchers
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import Outcome
 from pytest_finchaos.model.spec import OperationSpec
@@ -25,7 +26,10 @@ NONE = "none"
 DETAILS = (NONE, HTTP, TIMEOUT, RESET, REFUSED_CONNECTION, MALFORMED)
 
 BUILT_IN = ("key", "amount_minor", "currency", "index")  # placeholders that every arrival brings
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+IN_SETUP = ("key", "index")  # those of a set-up operation
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)?)\}")
+_HEADER = "header:"  # in place of a path: the value stands in a header
+_MEDIA_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 _CARD_NUMBER = re.compile(r"(?<![0-9A-Za-z-])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{4})(?![0-9A-Za-z-])")
 
 
@@ -37,7 +41,7 @@ class Request:
         method: HTTP method.
         path: Path with query, percent-encoded.
         headers: Name and value pairs, without Host and Content-Length.
-        body: JSON, UTF-8, or None.
+        body: JSON or a form, UTF-8, or None.
     """
 
     method: str
@@ -143,10 +147,22 @@ def render(operation: OperationSpec, values: Mapping[str, Any]) -> Request:
     ]
     body = None
     if operation.body is not None:
-        body = codec.dumps(_fill_body(operation.body, values, where)).encode()
+        filled = _fill_body(operation.body, values, where)
+        body = (_form(filled, where) if operation.encoding == "form" else codec.dumps(filled)).encode()
         if not any(name.lower() == "content-type" for name, _ in headers):
-            headers.append(("Content-Type", "application/json"))
+            headers.append(("Content-Type", _MEDIA_TYPES[operation.encoding]))
     return Request(operation.method, path, tuple(headers), body)
+
+
+def _form(fields: Mapping[str, Any], where: str) -> str:
+    """A body of ``application/x-www-form-urlencoded``; a list repeats its field."""
+    pairs = []
+    for name, value in fields.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, Mapping | list) or each is None:
+                raise UserError(where, f"field {name!r} of a form must be one text or number, or a list of them")
+            pairs.append((name, each if isinstance(each, str) else json.dumps(each)))
+    return urlencode(pairs)
 
 
 def _fill(text: str, values: Mapping[str, Any], where: str, spell: Callable[[Any], str]) -> str:
@@ -177,7 +193,13 @@ def _fill_body(plain: Any, values: Mapping[str, Any], where: str) -> Any:
     return plain
 
 
-def classify(operation: OperationSpec, status: int | None, detail: str, body: bytes) -> Reading:
+def classify(
+    operation: OperationSpec,
+    status: int | None,
+    detail: str,
+    body: bytes,
+    headers: Iterable[tuple[str, str]] = (),
+) -> Reading:
     """Read the end of an exchange by the operation's rules.
 
     Args:
@@ -185,20 +207,28 @@ def classify(operation: OperationSpec, status: int | None, detail: str, body: by
         status: HTTP status, or None without a complete answer.
         detail: One of `DETAILS`: how the exchange ended.
         body: The answer's body, empty without one.
+        headers: The answer's headers.
 
     Returns:
         The reading. What no rule matches is unknown, save a refused connection: nothing was sent, so failed.
-        An ok whose body must hold a reference, an answer, a value or provided values and does not parse is malformed.
+        An ok whose body must hold something (a reference, an answer, a value, provided values, a list of items, what a
+        rule looks at) and does not parse is malformed.
     """
     if status is None or detail != HTTP:
-        return Reading(_by_rules(operation, detail, None), detail)
-    outcome = _by_rules(operation, HTTP, status)
-    if not (operation.reference or operation.answer or operation.value or operation.provides):
+        return Reading(_by_ending(operation, detail), detail)
+    rules = _rules(operation)
+    in_body = _reads_body(operation) or any(rule.values for rule, _ in rules)
+    plain = _parsed(body) if in_body else None
+    outcome = _by_answer(rules, status, {name.lower(): value.strip() for name, value in headers}, plain)
+    if not in_body:
         return Reading(outcome, HTTP)
-    plain = _parsed(body)
-    reference = dig(plain, operation.reference) if operation.reference else None
-    if outcome is Outcome.OK and (plain is None or (operation.reference and reference is None)):
-        return Reading(_by_rules(operation, MALFORMED, None), MALFORMED)
+    if operation.items is not None:
+        reference, whole = None, items_of(plain, operation.items) is not None
+    else:
+        reference = dig(plain, operation.reference) if operation.reference else None
+        whole = plain is not None and not (operation.reference and reference is None)
+    if outcome is Outcome.OK and not whole:
+        return Reading(_by_ending(operation, MALFORMED), MALFORMED)
     value = dig(plain, operation.value) if operation.value else None
     return Reading(
         outcome,
@@ -209,8 +239,7 @@ def classify(operation: OperationSpec, status: int | None, detail: str, body: by
     )
 
 
-def _by_rules(operation: OperationSpec, detail: str, status: int | None) -> Outcome:
-    names = {detail} if status is None else {str(status), f"{status // 100}xx"}
+def _rules(operation: OperationSpec) -> list[tuple[matchers.Matcher, Outcome]]:
     rules = operation.outcomes
     kinds = (
         (Outcome.OK, rules.ok),
@@ -218,12 +247,58 @@ def _by_rules(operation: OperationSpec, detail: str, status: int | None) -> Outc
         (Outcome.REFUSED, rules.refused),
         (Outcome.UNKNOWN, rules.unknown),
     )
-    # an exact status goes before its class, e.g. 409 before 4xx
-    for wanted in ((str(status),), names) if status is not None else (names,):
-        for outcome, matchers in kinds:
-            if any(name in matchers for name in wanted):
-                return outcome
+    return [(matchers.parse(text), outcome) for outcome, texts in kinds for text in texts]
+
+
+def _reads_body(operation: OperationSpec) -> bool:
+    in_body = any(not path.startswith(_HEADER) for path in operation.provides.values())
+    return bool(operation.reference or operation.answer or operation.value or operation.items or in_body)
+
+
+def _by_ending(operation: OperationSpec, detail: str) -> Outcome:
+    """How an exchange without a readable answer is read."""
+    for rule, outcome in _rules(operation):
+        if rule.ending == detail:
+            return outcome
     return Outcome.FAILED if detail == REFUSED_CONNECTION else Outcome.UNKNOWN
+
+
+def _by_answer(
+    rules: list[tuple[matchers.Matcher, Outcome]], status: int, headers: Mapping[str, str], plain: Any
+) -> Outcome:
+    """What the most specific rules say, e.g. 409 before 4xx; unknown where none matches or they disagree."""
+    chosen = matchers.best((rule for rule, _ in rules), status, headers, plain)
+    said = {outcome for rule, outcome in rules if rule in chosen}
+    return said.pop() if len(said) == 1 else Outcome.UNKNOWN
+
+
+def provided(operation: OperationSpec, body: bytes, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The values that a set-up operation keeps of its answer.
+
+    Args:
+        operation: The operation.
+        body: The answer's body.
+        headers: The answer's headers.
+
+    Raises:
+        UserError: The answer lacks one of them.
+    """
+    plain = _parsed(body)
+    named = {name.lower(): value.strip() for name, value in headers}
+    found: dict[str, Any] = {}
+    for placeholder, path in operation.provides.items():
+        in_header = path.startswith(_HEADER)
+        value = named.get(path.removeprefix(_HEADER).lower()) if in_header else dig(plain, path)
+        if value is None:
+            raise UserError(f"setup operation {operation.name!r}", f"its answer has nothing at {path!r}")
+        found[placeholder] = value
+    return found
+
+
+def items_of(plain: Any, path: str) -> list[Any] | None:
+    """The list at a dotted path, ``.`` for the answer itself; None where there is none."""
+    found = plain if path == "." else dig(plain, path)
+    return found if isinstance(found, list) else None
 
 
 def _parsed(body: bytes) -> Any:
@@ -235,14 +310,8 @@ def _parsed(body: bytes) -> Any:
 
 def dig(plain: Any, dotted: str) -> Any:
     """The value at a dotted path, list positions as numbers; None when there is none."""
-    for part in dotted.split("."):
-        if isinstance(plain, Mapping):
-            plain = plain.get(part)
-        elif isinstance(plain, list) and part.isdigit() and int(part) < len(plain):
-            plain = plain[int(part)]
-        else:
-            return None
-    return plain
+    found = matchers.find(plain, dotted)
+    return None if matchers.missing(found) else found
 
 
 def digest_reference(reference: str) -> str:

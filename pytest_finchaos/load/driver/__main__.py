@@ -8,7 +8,6 @@ import locust  # first: it makes sockets and sleeping cooperative before anythin
 import contextlib
 import ctypes
 import gc
-import json
 import logging
 import os
 import signal
@@ -179,8 +178,8 @@ class _Load:
                     sent_ns=self._clock.now_ns(),
                 )
                 self._writer.write(start)
-                status, detail, body = self._exchange.send(operation.component, ready, operation.timeout_s)
-                reading = requests.classify(operation, status, detail, body)
+                status, detail, body, headers = self._exchange.send(operation.component, ready, operation.timeout_s)
+                reading = requests.classify(operation, status, detail, body, headers)
                 end = start._replace(kind=Kind.END, outcome=reading.outcome, detail=reading.detail, status=status or 0)
                 self._writer.write(end._replace(done_ns=self._clock.now_ns()))
                 if reading.outcome is Outcome.OK:
@@ -188,17 +187,8 @@ class _Load:
             else:
                 what = f"{reading.outcome.value}: HTTP status {status}" if status else reading.detail
                 raise UserError(f"setup operation {operation.name!r}", f"did not succeed ({what})")
-            values.update(_provided(operation.name, operation.provides, body))
+            values.update(requests.provided(operation, body, headers))
         return values
-
-
-def _provided(name: str, provides: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    plain = json.loads(body)
-    found = {placeholder: requests.dig(plain, path) for placeholder, path in provides.items()}
-    for placeholder, value in found.items():
-        if value is None:
-            raise UserError(f"setup operation {name!r}", f"its answer has nothing at {provides[placeholder]!r}")
-    return found
 
 
 if __name__ == "__main__":

@@ -175,9 +175,11 @@ class Engine:
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
         self._writer.write(start)
-        status, detail, body = self._exchange.send(flight.operation.component, ready, flight.operation.timeout_s)
+        status, detail, body, headers = self._exchange.send(
+            flight.operation.component, ready, flight.operation.timeout_s
+        )
         done_ns = self._clock.now_ns()
-        reading = requests.classify(flight.operation, status, detail, body)
+        reading = requests.classify(flight.operation, status, detail, body, headers)
         self._writer.write(
             start._replace(
                 kind=Kind.END,

@@ -50,7 +50,9 @@ class Exchange:
         }
         self._clock = clock
 
-    def send(self, component: str, ready: requests.Request, timeout_s: float) -> tuple[int | None, str, bytes]:
+    def send(
+        self, component: str, ready: requests.Request, timeout_s: float
+    ) -> tuple[int | None, str, bytes, tuple[tuple[str, str], ...]]:
         """Send one request once.
 
         Args:
@@ -59,8 +61,9 @@ class Exchange:
             timeout_s: Deadline of the whole exchange, connecting included, in seconds.
 
         Returns:
-            Status or None, detail (one of `requests.DETAILS`), body. A request of which not a byte left, because a
-            pooled connection had died, is sent on another connection; once a byte has left, nothing is repeated.
+            Status or None, detail (one of `requests.DETAILS`), body, headers. A request of which not a byte left,
+            because a pooled connection had died, is sent on another connection; once a byte has left, nothing is
+            repeated.
         """
         address = self._addresses[component]
         deadline_ns = self._clock.now_ns() + int(timeout_s * NS_PER_S)
@@ -72,9 +75,9 @@ class Exchange:
                 try:
                     connection = self._connect(address, deadline_ns)
                 except TimeoutError:
-                    return None, requests.TIMEOUT, b""
+                    return None, requests.TIMEOUT, b"", ()
                 except OSError:
-                    return None, requests.REFUSED_CONNECTION, b""
+                    return None, requests.REFUSED_CONNECTION, b"", ()
             reusable = False
             try:
                 left = self._send_all(connection, data, deadline_ns)
@@ -83,18 +86,18 @@ class Exchange:
                     detail = self._receive(connection, answer, deadline_ns)
                     reusable = detail == requests.HTTP and not answer.should_close()
                     status = int(answer.get_code()) if detail == requests.HTTP else None
-                    return status, detail, bytes(answer.body)
+                    return status, detail, bytes(answer.body), tuple(answer.items())
                 if left:
-                    return None, requests.RESET, b""
+                    return None, requests.RESET, b"", ()
             except TimeoutError:
-                return None, requests.TIMEOUT, b""
+                return None, requests.TIMEOUT, b"", ()
             finally:
                 if reusable:
                     self._idle[address].append((self._clock.now_ns(), connection))
                 else:
                     connection.close()
             if not pooled:
-                return None, requests.REFUSED_CONNECTION, b""
+                return None, requests.REFUSED_CONNECTION, b"", ()
 
     def _pooled(self, address: tuple[str, int]) -> socket.socket | None:
         """The connection that was used last, if it is still open, silent and fresh."""
