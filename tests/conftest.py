@@ -14,7 +14,7 @@ import pytest
 pytest_plugins = "pytester"
 
 # These say what the machine has, not how the product should behave, so tests are to see them.
-MACHINE = ("FINCHAOS_TEST_", "FINCHAOS_PG", "FINCHAOS_CACHE")
+MACHINE = ("FINCHAOS_TEST_", "FINCHAOS_PG", "FINCHAOS_CACHE", "FINCHAOS_SLOTS")
 NESTED_WITHIN_S = 120.0
 
 

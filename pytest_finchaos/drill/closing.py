@@ -25,6 +25,7 @@ def close(state: DrillState) -> None:
             state.forgotten.append(f"{injection.fault.describe()} was still armed when the load block ended")
             injection.remove()
     _guarded(state, "load", lambda: _stop_load(state))
+    host.give_back(state.lease)
     environment = state.environment
     if environment is not None:
         state.context.progress("settling: healing, waiting for quiet, checking the money")
@@ -33,7 +34,7 @@ def close(state: DrillState) -> None:
         _guarded(state, "build served", lambda: _verify(state))
     state.phases.end()
     state.ended_ns = state.context.clock.now_ns()
-    state.host = host.load_between(state.host_before, host.sample())
+    state.host = host.load_between(state.host_before, host.sample()) | host.lease_facts(state.lease)
     checks.run(state)
     state.closed = True
 
@@ -44,6 +45,7 @@ def abandon(state: DrillState) -> None:
         injection.remove(hurry=True)
     if state.session is not None and state.history is None:
         _guarded(state, "load", lambda: _stop_load(state, drain_s=0.0))
+    host.give_back(state.lease)
     if not state.closed:
         state.problems.append("the drill was interrupted")
         state.money = MoneyReport(problem="the drill was interrupted")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from pytest_finchaos.runtime.leases import HostLease
+
 
 @dataclass(frozen=True, slots=True)
 class HostSample:
@@ -38,3 +40,14 @@ def load_between(start: HostSample, end: HostSample) -> dict[str, float]:
     if total <= 0:
         return {"cpu_busy_share": 0.0, "cpu_steal_share": 0.0}
     return {"cpu_busy_share": round(busy / total, 3), "cpu_steal_share": round(steal / total, 3)}
+
+
+def give_back(lease: HostLease | None) -> None:
+    """Let the next drill be measured."""
+    if lease is not None:
+        lease.release()
+
+
+def lease_facts(lease: HostLease | None) -> dict[str, float]:
+    """``host_slots`` and ``waited_s`` of a drill that was measured; empty without load."""
+    return {} if lease is None else {"host_slots": float(lease.slots), "waited_s": lease.waited_s}

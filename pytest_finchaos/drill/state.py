@@ -15,6 +15,7 @@ from pytest_finchaos.model.money import MoneyReport
 from pytest_finchaos.model.result import ObjectiveResult, RecoveryResult
 from pytest_finchaos.model.timeline import Event
 from pytest_finchaos.model.verdict import Claim, Defect, Judged
+from pytest_finchaos.runtime.leases import HostLease
 
 if TYPE_CHECKING:
     from pytest_finchaos.drill.injection import Injection
@@ -56,6 +57,7 @@ class DrillState:
     closed: bool = False
     ended_ns: int = 0
     host: Mapping[str, float] = field(default_factory=dict)
+    lease: HostLease | None = None  # held while the load runs
 
     def record(self, kind: str, subject: str, text: str = "", **data: Any) -> int:
         """Put an event on the timeline; returns its instant in ns."""

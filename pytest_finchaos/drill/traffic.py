@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pytest_finchaos.drill import answers, closing
+from pytest_finchaos.drill import answers, closing, host
 from pytest_finchaos.drill.state import DrillState
 from pytest_finchaos.load.plan import LoadPlan
 from pytest_finchaos.load.profile import load_profile
@@ -13,6 +13,7 @@ from pytest_finchaos.load.session import start_load
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import Counts
 from pytest_finchaos.model.timeline import Phase
+from pytest_finchaos.runtime import leases
 from pytest_finchaos.runtime.clock import NS_PER_S
 from pytest_finchaos.slo.catalogue import load_objectives
 from pytest_finchaos.slo.recovery import observed_enough, window_s
@@ -56,13 +57,26 @@ class Traffic:
             max_duration_s=MAX_DURATION_S,
             environment=environment.id,
         )
+        plan.check()
         state.context.records.mkdir(parents=True, exist_ok=True)
+        self._take_slot()
         state.context.progress(f"load: {state.profile} at {state.rate_per_s:g}/s")
-        state.session = start_load(plan, state.context.records)
+        try:
+            state.session = start_load(plan, state.context.records)
+        except BaseException:
+            host.give_back(state.lease)
+            raise
         state.record("load-started", "load", f"{state.profile} at {state.rate_per_s:g}/s")
         state.phases.begin(Phase.WARM)
         self._wait(WARM_S)
         return self
+
+    def _take_slot(self) -> None:
+        """Wait until this drill may be measured; it starts when it has its slot, so that no chart shows the wait."""
+        state = self._state
+        state.lease = leases.take(state.context.node_id, tell=state.context.progress)
+        if not state.events and not state.injections:
+            state.started_ns, state.host_before = state.context.clock.now_ns(), host.sample()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
