@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_finchaos.environments import listeners, postgres_wire, tagged
@@ -51,21 +51,37 @@ def _http_problem(plan: ComponentPlan, pid: int, path: str) -> str | None:
         connection.close()
     if not 200 <= response.status < 300:
         return f"GET {path}: status {response.status}: {body[:200].decode(errors='replace')}"
-    return field_problem(plan, pid, path, body) if plan.ready_fields else None
+    return field_problem(plan, pid, path, body)
 
 
 def field_problem(plan: ComponentPlan, pid: int, path: str, body: bytes) -> str | None:
-    """What the body says that it should not, or None."""
-    try:
-        told = json.loads(body)
-    except ValueError:
-        return f"GET {path}: the body is no JSON, fields {', '.join(plan.ready_fields)} are expected"
+    """What the body of a component that was started says that it should not, or None."""
     places = {"{pid}": str(pid), "{build_digest}": plan.build, "{build}": plan.build}
+    wanted = {}
     for field, text in plan.ready_fields.items():
         expected = text
         for placeholder, value in places.items():
             expected = expected.replace(placeholder, value)
-        got = _dig(told, field)
+        wanted[field] = expected
+    return body_problem(path, body, wanted)
+
+
+def body_problem(path: str, body: bytes, wanted: Mapping[str, str]) -> str | None:
+    """Which field of a JSON body is not as wanted, as a sentence, or None.
+
+    Args:
+        path: Where the body came from.
+        body: It.
+        wanted: Dotted path to text.
+    """
+    if not wanted:
+        return None
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return f"GET {path}: the body is no JSON, fields {', '.join(wanted)} are expected"
+    for field, expected in wanted.items():
+        got = dig(told, field)
         if as_text(got) != expected:
             return f"GET {path}: {field} is {got!r}, expected {expected!r}: another build or process serves here"
     return None
@@ -76,7 +92,8 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _dig(value: Any, path: str) -> Any:
+def dig(value: Any, path: str) -> Any:
+    """What stands at a dotted path of a JSON value, or None."""
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value

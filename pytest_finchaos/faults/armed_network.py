@@ -38,7 +38,7 @@ class ArmedOnEdge(Armed):
         self._edge = edge = fault.edge
         self._journal = environment.undo
         self._client = ToxiproxyClient(edge.api_url)
-        self._name = f"finchaos-{injection_id}"
+        self._name = f"finchaos-{edge.environment}-{injection_id}"  # another run may share the team's own Toxiproxy
         self._toxicity = 1.0 if isinstance(fault, Down) else fault.toxicity
         self._sampler = Sampler(edge, clock)
         speaker = speaker_of(

@@ -283,6 +283,9 @@ def _tail(fault: Toxic) -> str:
 
 def _needs_edge(fault: object, edge: object) -> None:
     if isinstance(edge, Edge):
+        if edge.not_interceptable:
+            cure = f'name the proxy that stands on it: [[…edges]] … proxy = "NAME", or disturb another edge than {edge}'
+            raise UserError(_where(fault), f"edge {edge} is not interceptable: {edge.not_interceptable}", cure=cure)
         return
     if isinstance(edge, Component):
         what, cure = f"needs an edge, got the component {edge.name!r}", f"environment.edge(source, {edge.name!r})"

@@ -19,6 +19,7 @@ class Edge:
         upstream: ``host:port`` of the target itself.
         protocol: ``http``, ``postgres`` or ``tcp``: how an effect can be probed.
         probe_path: For ``http``: a path that answers.
+        not_interceptable: Why no fault can act on it and there is no proxy, or "".
     """
 
     environment: str
@@ -30,6 +31,7 @@ class Edge:
     upstream: str
     protocol: str
     probe_path: str = "/"
+    not_interceptable: str = ""
 
     def __str__(self) -> str:
         return f"{self.source}→{self.target}"
