@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pytest_finchaos.model import matchers
@@ -34,9 +35,16 @@ def operation(name: str, spec: Mapping[str, Any]) -> OperationSpec:
     )
 
 
-def data(name: str, spec: Mapping[str, Any]) -> DataSpec:
-    """One source of test data."""
-    return DataSpec(name, spec["format"], spec["count"])
+def data(name: str, spec: Mapping[str, Any], base: Path) -> DataSpec:
+    """One source of test data; a file is meant from the configuration's folder."""
+    return DataSpec(
+        name,
+        spec.get("format", ""),
+        spec.get("count", 0),
+        file=(base / spec["file"]).resolve() if "file" in spec else None,
+        column=spec.get("column"),
+        query=spec.get("query"),
+    )
 
 
 def ledger(spec: Mapping[str, Any]) -> LedgerSpec:
@@ -53,16 +61,19 @@ def ledger(spec: Mapping[str, Any]) -> LedgerSpec:
     )
 
 
-def problems(where: str, table: Mapping[str, Any]) -> Iterable[UserError]:
+def problems(where: str, table: Mapping[str, Any], base: Path) -> Iterable[UserError]:
     """What a schema cannot say of the operations, the data and the ledger of one environment.
 
     Args:
         where: File and environment, for messages.
         table: The environment's table, which satisfies the schema.
+        base: The file's folder.
     """
     for name, spec in table.get("operations", {}).items():
         yield from reference(f"{where}.operations.{name}.component", spec["component"], table["components"])
         yield from _operation(f"{where}.operations.{name}", spec)
+    for name, spec in table.get("data", {}).items():
+        yield from _data(f"{where}.data.{name}", spec, table, base)
     yield from _ledger(f"{where}.ledger", table)
 
 
@@ -91,6 +102,28 @@ def _operation(where: str, spec: Mapping[str, Any]) -> Iterable[UserError]:
                 yield UserError(f"{where}.body.{name}", "is a table, and a form holds texts and numbers only")
     if spec.get("provides") and not spec.get("setup"):
         yield UserError(f"{where}.provides", "only a set-up operation keeps values", cure="write setup = true")
+
+
+def _data(where: str, spec: Mapping[str, Any], table: Mapping[str, Any], base: Path) -> Iterable[UserError]:
+    kinds = [kind for kind in ("format", "file", "query") if kind in spec]
+    if len(kinds) != 1:
+        what = f"has {' and '.join(kinds)}, and one of them is wanted" if kinds else "says nowhere what its values are"
+        yield UserError(where, what, allowed=('{ format = "…", count = N }', '{ file = "…" }', '{ query = "…" }'))
+        return
+    if ("count" in spec) != ("format" in spec):
+        yield UserError(where, "format and count belong together", cure='write format = "c-{n:04d}" and count = 200')
+    if "column" in spec and "file" not in spec:
+        yield UserError(f"{where}.column", "is for a file", cure="name the column in the query itself")
+    if "file" in spec and not (base / spec["file"]).is_file():
+        path = (base / spec["file"]).resolve()
+        yield UserError(f"{where}.file", f"no file {path}", cure="paths start at this file's folder")
+    if "query" in spec and table.get("ledger", {}).get("adapter") != "sql":
+        yield UserError(f"{where}.query", "needs the SQL connection of a ledger with adapter = 'sql'")
+    if "format" in spec:
+        try:
+            spec["format"].format(n=1)
+        except (ValueError, LookupError, AttributeError) as error:
+            yield UserError(f"{where}.format", f"{spec['format']!r} cannot be filled with n: {error}")
 
 
 def _ledger(where: str, table: Mapping[str, Any]) -> Iterable[UserError]:

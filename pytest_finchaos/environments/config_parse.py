@@ -30,7 +30,7 @@ def environment(name: str, table: Mapping[str, Any], source: Path) -> Environmen
         components={key: component(key, spec, base, own=own) for key, spec in table["components"].items()},
         edges=tuple(EdgeSpec(edge["source"], edge["target"], edge.get("proxy", "")) for edge in table.get("edges", ())),
         operations={key: config_operations.operation(key, spec) for key, spec in table.get("operations", {}).items()},
-        data={key: config_operations.data(key, spec) for key, spec in table.get("data", {}).items()},
+        data={key: config_operations.data(key, spec, base) for key, spec in table.get("data", {}).items()},
         ledger=config_operations.ledger(table["ledger"]) if "ledger" in table else None,
         slos=table.get("slos", {}),
         source=str(source),

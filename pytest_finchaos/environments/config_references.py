@@ -49,7 +49,7 @@ def _environment(where: str, table: Mapping[str, Any], base: Path) -> Iterable[U
         yield from config_external.foreign_keys(where, table)
         for component, spec in components.items():
             yield from _component(f"{where}.components.{component}", component, spec, table, base)
-    yield from config_operations.problems(where, table)
+    yield from config_operations.problems(where, table, base)
 
 
 def _edges(where: str, table: Mapping[str, Any], components: Mapping[str, Any]) -> Iterable[UserError]:

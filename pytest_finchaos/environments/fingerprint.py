@@ -92,6 +92,7 @@ def environment_digest(spec: EnvironmentSpec, components: Mapping[str, str], pro
         "components": dict(components),
         "edges": sorted(f"{edge.source} → {edge.target}" for edge in spec.edges),
         "proxy": proxy,
+        "data": {name: digest_of_file(source.file) for name, source in spec.data.items() if source.file},
     }
     return _digest(facts)
 

@@ -16,6 +16,7 @@ from itertools import accumulate, count
 from statistics import NormalDist
 from typing import Any
 
+from pytest_finchaos.load import data as sources
 from pytest_finchaos.load.profile import ArrivalProcess, Probe, Profile
 from pytest_finchaos.model.history import Arrival
 from pytest_finchaos.model.spec import DataSpec
@@ -52,10 +53,10 @@ def arrivals(
     Returns:
         An endless iterator; equal inputs give equal prefixes. Instants do not depend on mix, amounts or data.
     """
-    sources = [_mixed(profile, rate_per_s, seed)] if profile.mix else []
-    sources += [_polled(name, every_s, seed) for name, every_s in profile.polls.items()]
+    streams = [_mixed(profile, rate_per_s, seed)] if profile.mix else []
+    streams += [_polled(name, every_s, seed) for name, every_s in profile.polls.items()]
     values_of = _values(profile, seed, data)
-    for index, due in enumerate(heapq.merge(*sources, key=lambda due: (due.offset_ns, due.stream))):
+    for index, due in enumerate(heapq.merge(*streams, key=lambda due: (due.offset_ns, due.stream))):
         yield Arrival(
             index=index,
             intended_ns=due.offset_ns,
@@ -130,7 +131,7 @@ def _stays(process: ArrivalProcess, rate_per_s: float, seed: str) -> Iterator[tu
 
 
 def _values(profile: Profile, seed: str, data: Mapping[str, DataSpec]) -> Callable[[_Due], Mapping[str, Any]]:
-    tables = {name: zipf_bounds(spec.count, profile.skew.get(name, 0.0)) for name, spec in data.items()}
+    tables = {name: zipf_bounds(sources.size(spec), profile.skew.get(name, 0.0)) for name, spec in data.items()}
     amounts = profile.amounts
     location = math.log(amounts.median_minor)
 
@@ -143,7 +144,7 @@ def _values(profile: Profile, seed: str, data: Mapping[str, DataSpec]) -> Callab
         }
         for name, bounds in tables.items():
             rank = bisect_right(bounds, draw(seed, name, due.name) * bounds[-1])
-            chosen[name] = data[name].format.format(n=min(rank, len(bounds) - 1) + 1)
+            chosen |= sources.values(data[name], min(rank, len(bounds) - 1))
         return chosen
 
     return values

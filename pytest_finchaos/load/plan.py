@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pytest_finchaos.load import arrivals, request
+from pytest_finchaos.load import arrivals, data, request
 from pytest_finchaos.load.client import host_and_port
 from pytest_finchaos.load.profile import Profile
 from pytest_finchaos.model.errors import UserError
@@ -114,13 +114,16 @@ class LoadPlan:
             raise UserError("load: max_in_flight", f"must be 1 or more, not {self.max_in_flight!r}")
         for url in self.base_urls.values():
             host_and_port(url)
+        for name in data.unfilled(self.data.values()):
+            raise UserError(f"data {name!r}", "was not read before the load")
         for name, source in self.data.items():
             request.refuse_card_number(source.format.format(n=1), f"data {name!r}: format")
         provided = set(self.setup_values)
         for operation in self.setup:  # each may use what the ones before it brought
             request.check_template(operation, {*request.IN_SETUP, *provided}, f"setup operation {operation.name!r}")
             provided |= set(operation.provides)
-        allowed = {*request.BUILT_IN, *self.data, *provided}
+        filled = {name for source in self.data.values() for name in data.placeholders(source)}
+        allowed = {*request.BUILT_IN, *filled, *provided}
         for name in self.names:
             operation = self.operations[name]
             if not operation.setup:

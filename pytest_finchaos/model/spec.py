@@ -151,11 +151,25 @@ class OperationSpec:
 
 @dataclass(frozen=True, slots=True)
 class DataSpec:
-    """A named source of test data: ``format`` with ``{n}`` counted from 1 to ``count``."""
+    """A named source of test data: ``format`` with ``{n}`` counted from 1 to ``count``, or a file, or a query.
+
+    Args:
+        name: Its placeholder; with several columns the placeholders are ``NAME.COLUMN``.
+        format, count: For a generator.
+        file: CSV with a header, JSON lines or plain lines (absolute).
+        column: The one column that is meant; dotted path in JSON lines.
+        query: SQL, asked of the ledger's database when the load starts.
+        columns, rows: What file or query gave; see `load.data`.
+    """
 
     name: str
-    format: str
-    count: int
+    format: str = ""
+    count: int = 0
+    file: Path | None = None
+    column: str | None = None
+    query: str | None = None
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
