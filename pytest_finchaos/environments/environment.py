@@ -234,6 +234,11 @@ class Environment:
         name = self.spec.components[component].database if component in self.spec.components else ""
         return f"postgresql://{name}@{self.direct_address(component)}/{name}"
 
+    def workdir(self, component: str) -> Path:
+        """The folder that a component runs in, for a ledger that is a file there; a reset empties it."""
+        self.component(component)
+        return self._data / "work" / component
+
     def events(self, since_ns: int = 0) -> tuple[Event, ...]:
         """What the supervisor recorded: components started, ready, ended."""
         if not self._events_file.exists():
