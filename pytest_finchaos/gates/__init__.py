@@ -1,1 +1,1 @@
-"""Gates: from the results of many runs and a policy to one decision and its exit code; knows no pytest, reads no file."""
+"""Gates: from the results of many runs and a policy to one decision; knows no pytest, reads no file."""
