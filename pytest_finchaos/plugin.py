@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finchaos.fixtures import drill
-from pytest_finchaos.integration import options
+from pytest_finchaos.integration import guard, options
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -22,8 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(Worker(config), "finchaos-worker")
+    else:
         config.pluginmanager.register(Reports(config), "finchaos-reports")
+        config.pluginmanager.register(guard.Guard(config), "finchaos-guard")  # last, so that it sees reports first
 
 
 @pytest.hookimpl(wrapper=True)
@@ -44,9 +47,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    from pytest_finchaos.integration import identity
+    from pytest_finchaos.integration import workers
 
-    node.workerinput[options.PROPERTY] = identity.of(node.config).to_text()
+    workers.give(node)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -77,6 +80,44 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_to_serializable(report: Any) -> dict[str, Any] | None:
+    if getattr(report, "when", None) != options.PROGRESS:
+        return None
+    from pytest_finchaos.integration import workers
+
+    return workers.to_plain(report)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_from_serializable(data: dict[str, Any]) -> Any:
+    if data.get("$report_type") != options.PROGRESS:
+        return None
+    from pytest_finchaos.integration import workers
+
+    return workers.from_plain(data)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
+    return ("", "", "") if report.when == options.PROGRESS else None
+
+
+class Worker:
+    """A worker's side: notes which test runs, so that its progress can be told.
+
+    Args:
+        config: Pytest's configuration.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        self._config.stash[options.RUNNING] = item
+
+
 class Reports:
     """The controller's side: takes results out of reports, writes the run, prints the summary.
 
@@ -92,7 +133,11 @@ class Reports:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if any(name == options.PROPERTY for name, _ in report.user_properties):
+        if report.when == options.PROGRESS:
+            from pytest_finchaos.integration import workers
+
+            workers.show(self._config, report)
+        elif any(name == options.PROPERTY for name, _ in report.user_properties):
             from pytest_finchaos.integration import controller
 
             controller.of(self._config).take(report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,7 @@ class Collected:
         self._config = config
         self._identity = identity.of(config)
         self._results: dict[str, DrillResult] = {}
+        self._lost: dict[str, str] = {}
         self._unwritten = ""
         self._run: RunResult | None = None
 
@@ -43,6 +45,10 @@ class Collected:
                 self._results[result.id] = result
                 rest.extend(junit_properties(result))
         report.user_properties[:] = rest
+
+    def lose(self, lost: Mapping[str, str]) -> None:
+        """Note tests whose result never arrived, node id to what is missing: nothing green can be said of the run."""
+        self._lost.update(lost)
 
     def write(self, session: pytest.Session, exit_status: int) -> None:
         """Write ``report.json`` and everything made from it; a report that cannot be written fails the session."""
@@ -59,9 +65,16 @@ class Collected:
             git=provenance.git(base),
             exit_status=exit_status,
         )
-        self._run = RunResult(info, merge(drill.verdict for drill in drills), drills)
-        directory = sessions.of(self._config).directory
+        unsound = [Verdict.INVALID] if self._lost else []
+        self._run = RunResult(
+            info,
+            merge([*(drill.verdict for drill in drills), *unsound]),
+            drills,
+            lost=tuple(self._lost),
+            problems=tuple(f"{name}: {what}" for name, what in self._lost.items()),
+        )
         try:
+            directory = sessions.of(self._config).directory
             directory.mkdir(parents=True, exist_ok=True)
             write_run(directory, self._run)
         except (UserError, OSError) as error:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pytest
 
@@ -34,18 +33,13 @@ class Identity:
         """The start on both clocks."""
         return Anchor(self.wall_ns, self.monotonic_ns)
 
-    def to_text(self) -> str:
-        """As one string, the only thing that crosses to a worker."""
-        return json.dumps(asdict(self))
-
 
 def of(config: pytest.Config) -> Identity:
     """The identity of this run; drawn on first use, taken from the controller in a worker."""
     known = config.stash.get(_KEY, None)
     if known is None:
-        workerinput = getattr(config, "workerinput", {})
-        sent = workerinput.get(options.PROPERTY)
-        known = Identity(**json.loads(sent)) if sent else _draw(config)
+        sent = options.received(config)
+        known = Identity(**{name: sent[name] for name in Identity.__slots__}) if sent else _draw(config)
         config.stash[_KEY] = known
     return known
 

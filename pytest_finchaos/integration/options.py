@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,10 @@ if TYPE_CHECKING:
     from pytest_finchaos.integration.controller import Collected
 
 PROPERTY = "finchaos"  # the one user property, and the one key in xdist's worker input and output
+PROGRESS = "finchaos-progress"  # phase and type of a report that is a worker's line of progress
+MARK = "finchaos-drill"  # keyword of a test that is a drill; crosses with each of its reports
 COLLECTED: pytest.StashKey[Collected] = pytest.StashKey()
+RUNNING: pytest.StashKey[pytest.Item] = pytest.StashKey()  # the test that a worker is at
 
 _TEXTS = (
     ("config", "FILE", "configuration (default: finchaos.toml beside the rootdir's ini, else [tool.finchaos])"),
@@ -42,6 +46,22 @@ def is_drill(item: pytest.Item) -> bool:
     """True when the test requests our ``drill`` fixture, and not a parameter or a fixture of its own by that name."""
     definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).get("drill")
     return definitions is not None and definitions[-1].func.__module__ == "pytest_finchaos.fixtures"
+
+
+def received(config: pytest.Config) -> dict[str, Any]:
+    """What the controller gave this worker; empty on the controller and without workers."""
+    text = getattr(config, "workerinput", {}).get(PROPERTY)
+    known: dict[str, Any] = json.loads(text) if text else {}
+    return known
+
+
+def configured(config: pytest.Config) -> bool:
+    """True when there is a configuration, so that drills could run."""
+    if value(config, "config") is not None:
+        return True
+    base = config.inipath.parent if config.inipath else config.rootpath
+    project = base / "pyproject.toml"
+    return (base / "finchaos.toml").is_file() or (project.is_file() and b"[tool.finchaos" in project.read_bytes())
 
 
 def header(config: pytest.Config) -> str | None:

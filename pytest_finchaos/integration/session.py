@@ -103,11 +103,22 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
     Raises:
         pytest.UsageError: On the controller or without workers; a worker hands the text to its controller.
     """
+    for item in items:
+        if options.is_drill(item):
+            item.keywords[options.MARK] = True
     try:
         of(config)
         identity.of(config)
     except UserError as error:
         _refuse(config, items, error.render())
+    if options.received(config).get("distribution") == "each":
+        _refuse(
+            config,
+            items,
+            "--dist each: every worker would run every drill, under one name\n"
+            "  allowed: load, loadscope, loadfile, loadgroup, worksteal\n"
+            "  next: use one of these; for several interpreters start pytest once with each",
+        )
 
 
 def _refuse(config: pytest.Config, items: list[pytest.Item], message: str) -> None:
