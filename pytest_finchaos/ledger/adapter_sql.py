@@ -11,23 +11,20 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from pytest_finchaos.ledger.reader import LedgerUnreachable, Look
+from pytest_finchaos.ledger.rows import MAX_ROWS, TABLES, Typing, whole_number
+from pytest_finchaos.ledger.rows import extract as rows_of
 from pytest_finchaos.ledger.target import Target, refuse_host
 from pytest_finchaos.model.errors import UserError
-from pytest_finchaos.model.money import Balance, Entry, Extract, Payment
 from pytest_finchaos.model.spec import EnvironmentSpec, LedgerSpec
 from pytest_finchaos.runtime.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     import psycopg
-
-Row = TypeVar("Row", Payment, Entry, Balance)
-
-MAX_ROWS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +76,19 @@ class SqlLedger:
             busy = self._busy(connection)
             if busy and not though_busy:
                 return Look(busy, None)
-            extract = Extract(
-                payments=self._rows(connection, "payments", Payment),
-                entries=self._rows(connection, "entries", Entry),
-                balances=self._rows(connection, "balances", Balance),
-                taken_at_ns=self._clock.now_ns(),
-            )
-            return Look(busy, extract)
+            tables = rows_of(partial(self._table, connection), tuple(self._ledger.queries), self._clock.now_ns())
+            return Look(busy, tables)
+
+    def ask(self, name: str, query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+        """Names of the columns and rows of one query of a data source; see `load.data.read`.
+
+        Raises:
+            LedgerUnreachable: No answer in time.
+            UserError: The query does not fit.
+        """
+        where = f"{self._where.removesuffix('.ledger')}.data.{name}.query"
+        with self._errors(), self._connection() as connection:
+            return self._fetch(connection, name, query, where)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -101,7 +104,7 @@ class SqlLedger:
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         psycopg = _driver(self._where)
-        url = self._target.database_url(self._ledger.component)
+        url = self._target.database_url(self._ledger.component or "")
         refuse_host(url, self._spec)
         connection = psycopg.connect(url, connect_timeout=self._deadlines.connect_s, application_name="finchaos ledger")
         wire = socket.socket(fileno=os.dup(connection.fileno()))
@@ -122,56 +125,32 @@ class SqlLedger:
         query = self._ledger.queries.get("busy")
         if query is None:
             return 0
-        with self._named("busy"):
-            row = connection.execute(query.encode()).fetchone()
         where = f"{self._where}.queries.busy"
+        with self._named("busy", where):
+            row = connection.execute(query.encode()).fetchone()
         if row is None or len(row) != 1:
             raise UserError(where, f"must give one row with one number, gave {row!r}")
-        number = row[0]
-        if isinstance(number, bool) or not isinstance(number, int | float | Decimal):
-            raise UserError(where, f"must give a number, gave {type(number).__name__}")
-        return int(number) + (number % 1 > 0)  # half an event is under way, too
+        return whole_number(row[0], where)
 
-    def _rows(self, connection: psycopg.Connection[tuple[Any, ...]], name: str, kind: type[Row]) -> tuple[Row, ...]:
+    def _table(self, connection: psycopg.Connection[tuple[Any, ...]], name: str) -> Sequence[Any]:
+        names, rows = self._fetch(connection, name, self._ledger.queries[name], f"{self._where}.queries.{name}")
+        return Typing(f"{self._where}.queries.{name}", self._ledger.amount).rows(TABLES[name], names, rows)
+
+    def _fetch(
+        self, connection: psycopg.Connection[tuple[Any, ...]], name: str, query: str, where: str
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Rows of a query through a cursor of the server, so that too many are never brought here."""
-        with self._named(name), connection.cursor(f"finchaos_{name}") as cursor:
-            cursor.execute(self._ledger.queries[name].encode())
+        with self._named(name, where), connection.cursor(f"finchaos_{name}") as cursor:
+            cursor.execute(query.encode())
             rows = cursor.fetchmany(self._max_rows + 1)
             names = [column.name for column in cursor.description or ()]
         if len(rows) > self._max_rows:
             text = f"gave more than {self._max_rows} rows"
-            raise UserError(f"{self._where}.queries.{name}", text, cure="narrow it, e.g. to this year's payments")
-        return self._typed(name, kind, names, rows)
-
-    def _typed(
-        self, name: str, kind: type[Row], names: Sequence[str], rows: Sequence[tuple[Any, ...]]
-    ) -> tuple[Row, ...]:
-        wanted = [(field.name, int if field.type == "int" else str) for field in fields(kind)]
-        columns = [column for column, _ in wanted]
-        where = f"{self._where}.queries.{name}"
-        if len(names) != len(wanted):
-            text = f"gave {len(names)} columns ({', '.join(names)}), not {len(wanted)}"
-            raise UserError(where, text, cure=f"select, in this order: {', '.join(columns)}")
-        types = tuple(kind_of for _, kind_of in wanted)
-        for row in rows:
-            if tuple(map(type, row)) != types:
-                self._mistyped(where, names, wanted, row)
-        return tuple(kind(*row) for row in rows)
-
-    def _mistyped(
-        self, where: str, names: Sequence[str], wanted: Sequence[tuple[str, type]], row: tuple[Any, ...]
-    ) -> None:
-        for number, (value, (column, kind)) in enumerate(zip(row, wanted, strict=True), start=1):
-            if type(value) is kind:
-                continue
-            text = f"column {number} ({names[number - 1]}) is {column} and must be {kind.__name__}, not {_kind(value)}"
-            cure = "cast it: column::text"
-            if kind is int:
-                cure = "money is whole minor units: cast it, e.g. (amount * 100)::bigint; never through float"
-            raise UserError(where, text, cure=cure)
+            raise UserError(where, text, cure="narrow it, e.g. to this year's payments")
+        return names, rows
 
     @contextmanager
-    def _named(self, query: str) -> Iterator[None]:
+    def _named(self, query: str, where: str) -> Iterator[None]:
         """Errors that a query causes name it."""
         psycopg = _driver(self._where)
         try:
@@ -182,7 +161,6 @@ class SqlLedger:
         except (psycopg.OperationalError, psycopg.InterfaceError):
             raise
         except psycopg.Error as error:
-            where = f"{self._where}.queries.{query}"
             raise UserError(where, _first_line(error), cure="run it by hand; it must be one SELECT") from None
 
 
@@ -203,10 +181,6 @@ def _hang_up(wire: socket.socket) -> None:
         wire.shutdown(socket.SHUT_RDWR)
     except OSError:
         return  # ended by itself
-
-
-def _kind(value: Any) -> str:
-    return "NULL" if value is None else type(value).__name__
 
 
 def _first_line(error: Exception) -> str:

@@ -19,10 +19,13 @@ class Look:
     Args:
         busy: How much is still under way: waiting events, running transactions; 0 when nothing is.
         extract: The rows, or None when they were not read because of ``busy``.
+        whole: True when all rows are from one instant; else they were read one after another, and what one look
+            shows proves nothing until another one shows the same.
     """
 
     busy: int
     extract: Extract | None
+    whole: bool = True
 
 
 class LedgerReader(Protocol):

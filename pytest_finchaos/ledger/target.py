@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -30,6 +31,10 @@ class Target(Protocol):
 
     def direct_address(self, component: str) -> str:
         """``host:port`` of a component, past the fault proxies."""
+        ...
+
+    def workdir(self, component: str) -> Path:
+        """The folder that a component runs in."""
         ...
 
 

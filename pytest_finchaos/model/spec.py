@@ -193,26 +193,63 @@ class SettlementSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerSpec:
-    """How the money is read; absent: API only.
+class EndpointSpec:
+    """Where one table of a REST ledger is read.
 
     Args:
-        adapter: ``sql``.
-        component: The database's component.
+        path: Path with query; ``{cursor}`` in it stands for what ``next`` gave, and for nothing at first.
+        items: Dotted path to the list of rows; ``.``: the answer is the list.
+        fields: Our name of a column to the dotted path in a row, or to ``=`` and a constant.
+        next: Dotted path to the next page: a path, a URL or a cursor; nothing there ends the list.
+        value: For ``busy``: dotted path to the number.
+    """
+
+    path: str
+    items: str = "."
+    fields: Mapping[str, str] = field(default_factory=dict)
+    next: str | None = None
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSpec:
+    """How the money is read; absent: nothing but answers is known.
+
+    Args:
+        adapter: ``sql``, ``rest`` or ``api``.
+        component: ``sql``: the database's component, or None with a driver. ``rest``: who is asked.
         operation: The operation that moves money, e.g. ``authorise``.
-        lookup: The operation that reads one payment by key, e.g. ``lookup``.
-        queries: ``payments``, ``entries``, ``balances``, ``busy`` (a number, 0 when quiet): SQL text.
+        lookup: The operation that reads one payment by key or by the system's own id, e.g. ``lookup``.
+        queries: ``sql``: ``payments``, ``entries``, ``balances``, ``busy`` (a number, 0 when quiet): SQL text;
+            ``begin``: a statement before them, e.g. one that sets the isolation level.
         settlement: The settlement file, if there is one.
         quiet_within_s: Deadline to become quiet after the load.
+        driver: ``sql``: module of a DB-API driver, e.g. ``sqlite3``.
+        connect: Keyword arguments of its ``connect``; texts may hold ``{workdir.NAME} {host.NAME} {port.NAME}`` of
+            components and ``{env.NAME}`` of pytest's own environment.
+        endpoints: ``rest``: as ``queries``.
+        headers: ``rest``: header templates, with what set-up operations provide.
+        fields: ``api``: our name to the dotted path in a look-up's answer, or to ``=`` and a constant.
+        amount: Unit of all amounts: ``minor`` (whole numbers) or ``major`` (decimal text).
+        no_effect: Further statuses of payments by which no money moved.
+        exclusive: True when nobody but the drill pays; None: when the harness started the system.
     """
 
     adapter: str
-    component: str
+    component: str | None
     operation: str
     lookup: str | None
     queries: Mapping[str, str]
     settlement: SettlementSpec | None = None
     quiet_within_s: float = 15.0
+    driver: str | None = None
+    connect: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    endpoints: Mapping[str, EndpointSpec] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    amount: str = "minor"
+    no_effect: tuple[str, ...] = ()
+    exclusive: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
