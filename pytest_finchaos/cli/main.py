@@ -78,9 +78,12 @@ def run(words: list[str]) -> int:
     module = load(first)
     module.add(parser.add_subparsers(dest="command", metavar="COMMAND", required=True))
     try:
-        parsed = parser.parse_args(words)
+        parsed, rest = parser.parse_known_args(words)
     except SystemExit as end:  # argparse has said what is wrong, or has printed the help
         return end.code if isinstance(end.code, int) else WRONG_USE
+    if rest and not hasattr(parsed, "rest"):  # a command that hands words on says so by declaring ``rest``
+        raise UserError(f"{PROGRAM} {first}", f"nothing is known of {' '.join(rest)}", cure=f"{PROGRAM} {first} --help")
+    parsed.rest = rest
     code: int = parsed.run(parsed)
     return code
 
