@@ -11,6 +11,7 @@ from typing import Protocol
 from pytest_finchaos.environments.control import Control
 from pytest_finchaos.environments.plan import ComponentPlan, SystemPlan
 from pytest_finchaos.environments.ports import Ports
+from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.spec import EnvironmentSpec
 from pytest_finchaos.model.topology import Edge, Instance
 from pytest_finchaos.proxy.launcher import ServerChoice
@@ -89,6 +90,7 @@ class Backend(abc.ABC):
         built: True when its fingerprint is known before anything runs.
         notes: What a reader of the report must know.
         unproven: Components of which nobody can say which build serves.
+        renewed: What a reset gives, for the timeline.
     """
 
     proxies: Proxies
@@ -96,6 +98,7 @@ class Backend(abc.ABC):
     built = False
     notes: tuple[str, ...] = ()
     unproven: tuple[str, ...] = ()
+    renewed = "as new"
 
     @property
     @abc.abstractmethod
@@ -112,7 +115,7 @@ class Backend(abc.ABC):
         """What the supervisor keeps for it."""
 
     @abc.abstractmethod
-    def start(self, within_s: float) -> None:
+    def start(self) -> None:
         """Everything ready; the supervisor has its share, and the proxies are made.
 
         Raises:
@@ -120,7 +123,7 @@ class Backend(abc.ABC):
         """
 
     @abc.abstractmethod
-    def renew(self, within_s: float) -> None:
+    def renew(self) -> None:
         """As new, on the same addresses, as far as that lies in the harness's power.
 
         Raises:
@@ -160,5 +163,5 @@ class Backend(abc.ABC):
         """``host:port`` where a component itself listens."""
 
     @abc.abstractmethod
-    def absent(self, name: str) -> str:
-        """Why a component has no instance now, as a sentence's end."""
+    def missing(self, name: str) -> UserError:
+        """Why a component has no instance now."""

@@ -101,8 +101,11 @@ class Control:
             raise UserError("environment", answer["error"])
         return answer.get("result")
 
-    def let_go(self) -> bool:
+    def let_go(self, more_s: float = 0.0) -> bool:
         """Give up the lease and wait until the supervisor has ended.
+
+        Args:
+            more_s: How much longer than usual its end may take, seconds.
 
         Returns:
             False when it did not end in time and was killed: then its work is left to the caller.
@@ -110,7 +113,7 @@ class Control:
         self._file.close()
         self._socket.close()
         try:
-            self._process.wait(LET_GO_WITHIN_S)
+            self._process.wait(LET_GO_WITHIN_S + more_s)
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()

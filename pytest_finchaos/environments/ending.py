@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pytest_finchaos.environments import shared_memory, tagged
+from pytest_finchaos.environments import shared_memory, stopping, tagged
 from pytest_finchaos.proxy.undo import UndoFailed, carry_out
 from pytest_finchaos.runtime.clock import NS_PER_S, SystemClock
 from pytest_finchaos.runtime.undo import UndoJournal, UndoRecord
@@ -66,11 +66,16 @@ def _undo(journal: UndoJournal, own_proxy: str) -> list[str]:
     for record in journal.pending():
         if _ends_with_us(record, own_proxy):
             continue
-        if clock.now_ns() > until_ns:
+        if clock.now_ns() > until_ns and record.kind != stopping.KIND:  # which has a deadline of its own
             problems.append(f"no time was left to undo {record.id}")
             continue
         try:
-            carry_out(record)
+            if record.kind == stopping.KIND:
+                started_ns = clock.now_ns()
+                stopping.carry_out(record, journal)
+                until_ns += clock.now_ns() - started_ns
+            else:
+                carry_out(record)
             journal.done(record)
         except (UndoFailed, OSError) as error:
             problems.append(f"not undone: {error}")

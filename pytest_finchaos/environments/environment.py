@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_finchaos.environments import ending, janitor, proxies
+from pytest_finchaos.environments.attached import AttachedBackend
 from pytest_finchaos.environments.backend import Backend, Ground
+from pytest_finchaos.environments.commanded import CommandBackend
 from pytest_finchaos.environments.control import Control, owners
 from pytest_finchaos.environments.folders import passable
 from pytest_finchaos.environments.plan import SupervisorPlan
@@ -27,8 +29,11 @@ from pytest_finchaos.runtime.clock import NS_PER_S, Clock, SystemClock
 from pytest_finchaos.runtime.undo import UndoJournal
 
 TTL_S = 4 * 3600.0
-START_WITHIN_S = 200.0  # the first start of a database makes its template
-BACKENDS: Mapping[str, Callable[[Ground], Backend]] = {"processes": ProcessesBackend}
+BACKENDS: Mapping[str, Callable[[Ground], Backend]] = {
+    "processes": ProcessesBackend,
+    "attach": AttachedBackend,
+    "command": CommandBackend,
+}
 
 
 class Environment:
@@ -136,7 +141,7 @@ class Environment:
             self._control.call("proxy")
             self._backend.proxies.make()
         with self._phase("ready"):
-            self._backend.start(START_WITHIN_S)
+            self._backend.start()
         self.fingerprint = self.fingerprint or self.fingerprint_now()
 
     @property
@@ -205,7 +210,7 @@ class Environment:
         self.component(name)
         running = self.instances()
         if name not in running:
-            raise UserError(f"component {name}", self._backend.absent(name))
+            raise self._backend.missing(name)
         return running[name]
 
     def processes(self, name: str) -> tuple[int, ...]:
@@ -278,12 +283,12 @@ class Environment:
         started_ns = self._clock.now_ns()
         self._backend.proxies.make()  # an attached server may have lost them
         self._backend.proxies.sweep()
-        self._backend.renew(START_WITHIN_S)
+        self._backend.renew()
         problems = self.verify_served()
         if problems:
             raise UserError(f"environment {self.name}", f"after the reset: {'; '.join(problems)}")
         took_s = (self._clock.now_ns() - started_ns) / NS_PER_S
-        self._control.call("note", kind="reset", subject=self.name, text=f"as new after {took_s:.2f} s")
+        self._control.call("note", kind="reset", subject=self.name, text=f"{self._backend.renewed} after {took_s:.2f} s")
 
     def close(self) -> None:
         """Leave nothing: the supervisor undoes, kills and removes; idempotent.
@@ -302,7 +307,7 @@ class Environment:
 
     def _end(self) -> list[str]:
         try:
-            self._control.let_go()
+            self._control.let_go(self.spec.stop_within_s if self.spec.stop else 0.0)
             # the supervisor was killed, or could not undo everything: its work is ours
             return janitor.clean_up(self._data) if self._data.exists() else []
         finally:

@@ -6,7 +6,6 @@ Nothing but allowed hosts is contacted: each look checks the host again.
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import socket
 from collections.abc import Mapping
@@ -118,6 +117,8 @@ def _fields(plain: Any) -> str:
 
 
 def _get(address: str, path: str) -> bytes:
+    import http.client  # slow to import, and no other backend needs it here
+
     host, port = split(address)
     connection = http.client.HTTPConnection(host, port, timeout=LOOK_LIMIT_S)
     try:

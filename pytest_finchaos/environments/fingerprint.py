@@ -72,6 +72,44 @@ def component_digest(spec: ComponentSpec, *, build: str, executable: str, server
     return _digest(facts)
 
 
+def external_digest(spec: ComponentSpec, told: str) -> str:
+    """The digest of a component that the harness did not build.
+
+    Args:
+        spec: As declared.
+        told: Which build it says it is; "" when nobody declared where it would say so.
+    """
+    facts = {
+        "kind": spec.kind,
+        "address": spec.address,
+        "database": spec.database,
+        "restart": spec.restart,
+        "ready": [spec.ready.http, dict(spec.ready.fields), spec.ready.within_s],
+        "identity": None if spec.identity is None else [spec.identity.http, spec.identity.field],
+        "told": told,
+    }
+    return _digest(facts)
+
+
+def system_digest(spec: EnvironmentSpec, program: Path | None) -> str:
+    """The digest of a system's start and stop commands, and of the files that their words name.
+
+    Args:
+        spec: As declared; the commands still hold placeholders.
+        program: The file that the start command executes.
+    """
+    folder = Path(spec.source).parent
+    named = {word: folder / word for word in (*spec.start[1:], *spec.stop[1:]) if "{" not in word}
+    facts = {
+        "start": list(spec.start),
+        "stop": list(spec.stop),
+        "variables": {name: _shown(name, value) for name, value in spec.variables.items()},
+        "program": interpreter() if spec.start[0] == "{python}" else digest_of_file(program),
+        "files": {word: digest_of_file(path) for word, path in named.items() if path.is_file()},
+    }
+    return _digest(facts)
+
+
 def _shown(name: str, value: str) -> str:
     """The value, or for what looks like a secret its keyed digest: equal secrets stay equal, none is told."""
     if _SECRET_NAME.search(name) or "://" in value:  # a URL may hold a password

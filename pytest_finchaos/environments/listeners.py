@@ -38,6 +38,12 @@ def owned_by(port: int, pids: Iterable[int]) -> bool | None:
     return any(inodes & _socket_inodes(pid) for pid in pids)
 
 
+def owners_of(port: int, pids: Iterable[int]) -> tuple[int, ...]:
+    """Those of ``pids`` that hold a socket that listens on ``port``: a server, and workers that inherited it."""
+    inodes = inodes_on(port)
+    return tuple(pid for pid in pids if inodes & _socket_inodes(pid)) if inodes else ()
+
+
 def describe_owner(port: int) -> str:
     """The process that listens on ``port``, in words, for an error message."""
     inodes = inodes_on(port)

@@ -9,8 +9,11 @@ from typing import Any
 from pytest_finchaos.environments import fingerprint, planning, proxies
 from pytest_finchaos.environments.backend import Backend, Ground, Share
 from pytest_finchaos.environments.folders import passable
+from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.topology import Edge, Instance
 from pytest_finchaos.runtime import codec
+
+START_WITHIN_S = 200.0  # the first start of a database makes its template
 
 
 class ProcessesBackend(Backend):
@@ -54,15 +57,15 @@ class ProcessesBackend(Backend):
         argv = () if self._attached else tuple(choice.argv(planning.HOST, port, self._ground.run_id))
         return Share(argv, port, tuple(item.plan for item in self.prepared.values()))
 
-    def start(self, within_s: float) -> None:
+    def start(self) -> None:
         """Wait for what the supervisor has started already."""
-        self._ground.control.call("ready", within_s=within_s)
+        self._ground.control.call("ready", within_s=START_WITHIN_S)
 
-    def renew(self, within_s: float) -> None:
+    def renew(self) -> None:
         """Everything stopped, databases as their templates, everything started."""
         self._ground.control.call("stop")
         self._ground.control.call("start")
-        self._ground.control.call("ready", within_s=within_s)
+        self._ground.control.call("ready", within_s=START_WITHIN_S)
 
     def heal(self, within_s: float) -> None:
         """Start what does not run and wait."""
@@ -93,6 +96,6 @@ class ProcessesBackend(Backend):
         """Where it listens."""
         return f"{planning.HOST}:{self.prepared[name].plan.port}"
 
-    def absent(self, name: str) -> str:
-        """Why it has no instance: it has ended, or was not started yet."""
-        return f"does not run now; its log is {self.prepared[name].plan.log}"
+    def missing(self, name: str) -> UserError:
+        """It has ended, or was not started yet."""
+        return UserError(f"component {name}", "does not run now", cure=f"see {self.prepared[name].plan.log}")

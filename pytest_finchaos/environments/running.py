@@ -107,7 +107,7 @@ class Running:
                 cwd="/",
                 env=self._variables,
                 start_new_session=True,
-                preexec_fn=_die_with_supervisor,  # noqa: PLW1509 - no threads here
+                preexec_fn=die_with_supervisor,  # noqa: PLW1509 - no threads here
             )
 
     def data_is_made(self) -> bool | None:
@@ -138,7 +138,7 @@ class Running:
                 cwd=plan.workdir if plan.template is None else "/",
                 env={**plan.variables, tagged.INSTANCE: self.instance},
                 start_new_session=True,
-                preexec_fn=_die_with_supervisor,  # noqa: PLW1509 - no threads here
+                preexec_fn=die_with_supervisor,  # noqa: PLW1509 - no threads here
                 user=plan.owner[0] if plan.owner else None,
                 group=plan.owner[1] if plan.owner else None,
                 extra_groups=[] if plan.owner else None,
@@ -175,7 +175,7 @@ class Running:
         """Exit status of a root process that has ended by itself; the rest of it is ended too."""
         if self.process is None or (code := self.process.poll()) is None:
             return None
-        self.exit_text = _exit_text(code)
+        self.exit_text = exit_text(code)
         self.deaths = 0 if self.ready_at_ns else self.deaths + 1
         self.stop()
         return code
@@ -264,7 +264,8 @@ class Running:
         return Instance(self.name, self.instance, self.process.pid, ticks, self.plan.build, address, self.ready_at_ns)
 
 
-def _exit_text(code: int) -> str:
+def exit_text(code: int) -> str:
+    """How a process ended, as the end of a sentence."""
     if code >= 0:
         return f"exited with status {code}"
     try:
@@ -274,7 +275,8 @@ def _exit_text(code: int) -> str:
     return f"ended by signal {-code} ({name})"
 
 
-def _die_with_supervisor() -> None:
+def die_with_supervisor() -> None:
+    """For ``preexec_fn``: SIGKILL when the supervisor ends; only from its main thread."""
     parent = os.getppid()
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died between fork and prctl

@@ -22,6 +22,7 @@ from pytest_finchaos.environments import tagged
 from pytest_finchaos.environments.fault_proxy import FaultProxy, ProxyProblem
 from pytest_finchaos.environments.plan import SupervisorPlan
 from pytest_finchaos.environments.running import Running
+from pytest_finchaos.environments.system import System
 from pytest_finchaos.environments.tail import bound, tail
 from pytest_finchaos.model.timeline import Event
 from pytest_finchaos.runtime import codec
@@ -60,6 +61,7 @@ class Supervisor:
         self._clock = SystemClock()
         self._parents: list[int] = []
         self._proxy: FaultProxy | None = None
+        self._system: System | None = None
         self._booting: set[str] = set()  # started on demand and not ready since: a death is no reason to give up yet
         self._deadline_ns = 0
         self._bound_at_ns = 0
@@ -86,6 +88,8 @@ class Supervisor:
                 raise LeaseLost from None
         variables = {**os.environ, tagged.TAG: self._id}
         self.components = {part.name: Running(part, variables, self._clock) for part in plan.components}
+        if plan.system is not None:
+            self._system = System(plan.system, self._id, Path(plan.directory))
         if plan.proxy_argv:
             self._proxy = FaultProxy(plan.proxy_argv, plan.proxy_port, plan.proxy_log, self._id)
         self._answer_with({"ok": True})
@@ -123,6 +127,8 @@ class Supervisor:
                 bound(running.plan.log)
         for running in self.components.values():
             self._look_after(running)
+        if self._system is not None and (text := self._system.look(self._proxy_pid())):
+            self.event("start-command-ended", "system", text)
         if self._proxy is not None and (text := self._proxy.ended()):
             self.event("proxy-exited", "fault proxy", text)
 
@@ -186,6 +192,9 @@ class Supervisor:
             "verify": self._verify,
             "stop": self._stop_all,
             "note": self._note,
+            "system-start": self._system_start,
+            "system-state": self._system_state,
+            "system-stop": self._system_stop,
         }
         try:
             result = calls[command["call"]](command)
@@ -269,7 +278,22 @@ class Supervisor:
 
     def _note(self, command: Mapping[str, Any]) -> None:
         """Write an event for the client, so that one process writes the file."""
-        self.event(command["kind"], command["subject"], command["text"])
+        self.event(command["kind"], command["subject"], command["text"], **command.get("data", {}))
+
+    def _system_start(self, _command: Mapping[str, Any]) -> None:
+        assert self._system is not None
+        self._system.start()
+        self.event("start-command", "system", "started")
+
+    def _system_state(self, _command: Mapping[str, Any]) -> Mapping[str, Any]:
+        assert self._system is not None
+        return self._system.state()
+
+    def _system_stop(self, _command: Mapping[str, Any]) -> list[str]:
+        assert self._system is not None
+        problems = self._system.stop(self._proxy_pid())
+        self.event("system-stopped", "system", "; ".join(problems) or "stopped")
+        return problems
 
     def _stop_all(self, _command: Mapping[str, Any]) -> None:
         """Stop every component and renew its data; proxies stay. For a reset."""
