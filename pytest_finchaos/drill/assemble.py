@@ -149,6 +149,8 @@ def _recoveries(state: DrillState) -> tuple[RecoveryResult, ...]:
 
 def _not_checked(state: DrillState) -> tuple[NotChecked, ...]:
     rows = [NotChecked(f"money: {name}", why) for name, why in state.money.not_checked.items()]
+    if state.environment is not None:
+        rows.extend(NotChecked(what, why) for what, why in state.environment.unchecked.items())
     if state.history is not None:
         rows.extend(events.not_exercised(state.objectives, state.history.operations))
     if state.session is not None:

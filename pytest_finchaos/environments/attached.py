@@ -30,11 +30,15 @@ class AttachedBackend(ExternalBackend):
         self.notes = ("attached: the harness neither started nor stops this system",)
 
     @property
-    def cannot(self) -> Mapping[str, str]:
-        """Beside edges and builds: components cannot be ended, and state is not renewed."""
-        rows = {f"kill or pause {name}": FOREIGN for name in self._spec.components}
+    def unchecked(self) -> Mapping[str, str]:
+        """Beside edges and builds: that data is as new."""
         reset = "backend attach takes faults away and waits for readiness; data stays as drills before left it"
-        return {**super().cannot, **rows, "reset of data": reset}
+        return {**super().unchecked, "reset of data": reset}
+
+    @property
+    def cannot(self) -> Mapping[str, str]:
+        """Beside that: components cannot be killed or paused."""
+        return {**self.unchecked, **{f"kill or pause {name}": FOREIGN for name in self._spec.components}}
 
     def start(self) -> None:
         """Everything must be there already; it gets the time that its readiness declares."""

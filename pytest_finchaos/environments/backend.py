@@ -106,9 +106,14 @@ class Backend(abc.ABC):
         """All declared edges."""
 
     @property
+    def unchecked(self) -> Mapping[str, str]:
+        """What no drill here can prove, with the reason."""
+        return {}
+
+    @property
     def cannot(self) -> Mapping[str, str]:
         """What cannot be done or proven here, with the reason."""
-        return {}
+        return self.unchecked
 
     @abc.abstractmethod
     def share(self) -> Share:

@@ -79,13 +79,17 @@ class CommandBackend(ExternalBackend):
         return self._plan
 
     @property
+    def unchecked(self) -> Mapping[str, str]:
+        """Beside edges and builds: that a system without a stop command is gone, and as new, after a stop."""
+        if self._spec.stop:
+            return super().unchecked
+        text = "there is no stop command: what the start command left outside its own processes stays"
+        return {**super().unchecked, "stop of the system": text}
+
+    @property
     def cannot(self) -> Mapping[str, str]:
-        """Beside edges and builds: components whose processes are not ours."""
-        rows = {f"kill or pause {name}": text for name, text in self._foreign.items()}
-        if not self._spec.stop:
-            text = "there is no stop command: what the start command left outside its own processes stays"
-            rows["stop of the system"] = text
-        return {**super().cannot, **rows}
+        """Beside that: components whose processes are not ours cannot be killed or paused."""
+        return {**self.unchecked, **{f"kill or pause {name}": text for name, text in self._foreign.items()}}
 
     def start(self) -> None:
         """The stop command into the journal, then the start command, then readiness at every address."""

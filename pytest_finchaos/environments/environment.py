@@ -155,6 +155,11 @@ class Environment:
         return self._backend.cannot
 
     @property
+    def unchecked(self) -> Mapping[str, str]:
+        """The part of `cannot` that no drill here can prove: it is listed in each result."""
+        return self._backend.unchecked
+
+    @property
     def unproven(self) -> tuple[str, ...]:
         """Components of which nobody can say which build serves."""
         return self._backend.unproven
@@ -288,7 +293,9 @@ class Environment:
         if problems:
             raise UserError(f"environment {self.name}", f"after the reset: {'; '.join(problems)}")
         took_s = (self._clock.now_ns() - started_ns) / NS_PER_S
-        self._control.call("note", kind="reset", subject=self.name, text=f"{self._backend.renewed} after {took_s:.2f} s")
+        self._control.call(
+            "note", kind="reset", subject=self.name, text=f"{self._backend.renewed} after {took_s:.2f} s"
+        )
 
     def close(self) -> None:
         """Leave nothing: the supervisor undoes, kills and removes; idempotent.

@@ -135,7 +135,7 @@ class ExternalBackend(Backend):
         )
 
     @property
-    def cannot(self) -> Mapping[str, str]:
+    def unchecked(self) -> Mapping[str, str]:
         """Edges that no fault reaches, components of which nobody can say which build serves."""
         rows = {
             f"network faults on {edge.source} → {edge.target}": edge.not_interceptable
