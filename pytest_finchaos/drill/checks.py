@@ -98,6 +98,10 @@ def _served(state: DrillState) -> Judged:
     if not state.fingerprint_after:
         text = "which build served at the end was not verified"
         return Judged(Verdict.INCONCLUSIVE, (Reason("build-unverified", text),), "build-served")
+    unproven = state.environment.unproven if state.environment is not None else ()
+    if unproven:
+        text = f"nothing changed that shows, fingerprint {state.fingerprint_after[:12]}; no build is proven of "
+        return _passed("build-served", text + ", ".join(unproven))
     return _passed("build-served", f"the declared build served, fingerprint {state.fingerprint_after[:12]}")
 
 
