@@ -1,0 +1,1 @@
+"""Chaos Toolkit experiments as drills: run in a child process, judged here; files use `actions` and `probes`."""
