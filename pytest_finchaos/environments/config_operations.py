@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_finchaos.model import matchers
 from pytest_finchaos.model.errors import UserError
-from pytest_finchaos.model.spec import DataSpec, LedgerSpec, OperationSpec, OutcomeRules, SettlementSpec
+from pytest_finchaos.model.spec import DataSpec, EndpointSpec, LedgerSpec, OperationSpec, OutcomeRules, SettlementSpec
 
 
 def operation(name: str, spec: Mapping[str, Any]) -> OperationSpec:
@@ -52,12 +52,20 @@ def ledger(spec: Mapping[str, Any]) -> LedgerSpec:
     settlement = spec.get("settlement")
     return LedgerSpec(
         adapter=spec["adapter"],
-        component=spec["component"],
+        component=spec.get("component"),
         operation=spec["operation"],
         lookup=spec.get("lookup"),
-        queries=dict(spec["queries"]),
+        queries=dict(spec.get("queries", {})),
         settlement=SettlementSpec(**{**settlement, "columns": dict(settlement["columns"])}) if settlement else None,
         quiet_within_s=float(spec.get("quiet_within_s", 15.0)),
+        driver=spec.get("driver"),
+        connect=dict(spec.get("connect", {})),
+        endpoints={name: EndpointSpec(**endpoint) for name, endpoint in spec.get("endpoints", {}).items()},
+        headers=dict(spec.get("headers", {})),
+        fields=dict(spec.get("fields", {})),
+        amount=spec.get("amount", "minor"),
+        no_effect=tuple(spec.get("no_effect", ())),
+        exclusive=spec.get("exclusive"),
     )
 
 
@@ -126,19 +134,100 @@ def _data(where: str, spec: Mapping[str, Any], table: Mapping[str, Any], base: P
             yield UserError(f"{where}.format", f"{spec['format']!r} cannot be filled with n: {error}")
 
 
+# Which keys of a ledger belong to which adapter; the others belong to all.
+_OF_ADAPTER: Mapping[str, tuple[str, ...]] = {
+    "sql": ("component", "driver", "connect", "queries"),
+    "rest": ("component", "endpoints", "headers"),
+    "api": ("fields",),
+}
+_COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # needed, possible
+    "payments": (("key", "id", "amount_minor", "currency", "status"), ("debtor", "creditor")),
+    "entries": (("payment_id", "account", "version", "amount_minor", "currency", "balance_after_minor"), ()),
+    "balances": (("account", "currency", "opening_minor", "balance_minor", "version"), ()),
+}
+_LOOKED_UP = ("amount_minor", "currency", "status")
+
+
 def _ledger(where: str, table: Mapping[str, Any]) -> Iterable[UserError]:
     ledger = table.get("ledger")
     if ledger is None:
         return
-    databases = [name for name, spec in table["components"].items() if spec.get("kind") == "postgres"]
-    if ledger["component"] in table["components"] and ledger["component"] not in databases:
-        what = f"{ledger['component']!r} is no database: adapter 'sql' reads a component of kind 'postgres'"
-        yield UserError(f"{where}.component", what, allowed=databases)
-    else:
-        yield from reference(f"{where}.component", ledger["component"], databases)
-    operations = table.get("operations", {})
+    adapter, operations = ledger["adapter"], table.get("operations", {})
+    for other, keys in _OF_ADAPTER.items():
+        for key in keys:
+            if key in ledger and key not in _OF_ADAPTER[adapter]:
+                yield UserError(f"{where}.{key}", f"is for adapter = {other!r}, not for {adapter!r}")
     yield from reference(f"{where}.operation", ledger["operation"], operations)
     if "lookup" in ledger:
         yield from reference(f"{where}.lookup", ledger["lookup"], operations)
     if "settlement" in ledger:
         yield from reference(f"{where}.settlement.component", ledger["settlement"]["component"], table["components"])
+    yield from {"sql": _sql, "rest": _rest, "api": _api}[adapter](where, ledger, table)
+
+
+def _sql(where: str, ledger: Mapping[str, Any], table: Mapping[str, Any]) -> Iterable[UserError]:
+    if "payments" not in ledger.get("queries", {}):
+        yield UserError(f"{where}.queries", "missing: payments", cure="the SELECT that gives one row a payment")
+    databases = [name for name, spec in table["components"].items() if spec.get("kind") == "postgres"]
+    if "driver" in ledger:
+        if "component" in ledger:
+            yield UserError(f"{where}.component", "stands beside a driver", cure="keep one: component, or driver")
+        if not ledger.get("connect"):
+            cure = 'write connect = { database = "/path" }, or what the driver needs'
+            yield UserError(f"{where}.connect", "missing: where the driver connects to", cure=cure)
+        return
+    for key in ("connect",):
+        if key in ledger:
+            yield UserError(f"{where}.{key}", "is for a driver", cure='write driver = "sqlite3", or another one')
+    if "component" not in ledger:
+        cure = "name a component of kind 'postgres', or a driver with connect"
+        yield UserError(f"{where}.component", "missing: which database is read", allowed=databases, cure=cure)
+    elif ledger["component"] in table["components"] and ledger["component"] not in databases:
+        what = f"{ledger['component']!r} is no database: adapter 'sql' reads a component of kind 'postgres'"
+        yield UserError(f"{where}.component", what, allowed=databases, cure="or name a driver with connect")
+    else:
+        yield from reference(f"{where}.component", ledger["component"], databases)
+
+
+def _rest(where: str, ledger: Mapping[str, Any], table: Mapping[str, Any]) -> Iterable[UserError]:
+    endpoints = ledger.get("endpoints", {})
+    if "component" not in ledger:
+        yield UserError(f"{where}.component", "missing: who is asked", allowed=table["components"])
+    else:
+        yield from reference(f"{where}.component", ledger["component"], table["components"])
+    if "payments" not in endpoints:
+        yield UserError(f"{where}.endpoints", "missing: payments", cure='payments = { path = "/…", fields = { … } }')
+    for name, endpoint in endpoints.items():
+        place = f"{where}.endpoints.{name}"
+        if name == "busy":
+            if "value" not in endpoint:
+                yield UserError(place, "missing: value", cure="the dotted path to the number, . for the answer itself")
+            continue
+        needed, possible = _COLUMNS[name]
+        yield from _columns(f"{place}.fields", endpoint.get("fields", {}), needed, possible)
+
+
+def _api(where: str, ledger: Mapping[str, Any], table: Mapping[str, Any]) -> Iterable[UserError]:
+    if "lookup" not in ledger:
+        cure = "name the operation that reads one payment by {key} or {reference}"
+        yield UserError(f"{where}.lookup", "missing: adapter 'api' has nothing else to read", cure=cure)
+    lookup = table.get("operations", {}).get(ledger.get("lookup"), {})
+    money = table.get("operations", {}).get(ledger["operation"], {})
+    needed = _LOOKED_UP if "reference" in lookup else ("id", *_LOOKED_UP)
+    yield from _columns(f"{where}.fields", ledger.get("fields", {}), needed, ("id", "key", "debtor", "creditor"))
+    if "{reference}" in str(lookup) and "reference" not in money:
+        what = f"{ledger['lookup']!r} goes by {{reference}}, and {ledger['operation']!r} says nowhere what that is"
+        yield UserError(f"{where}.lookup", what, cure='write reference = "PATH" into that operation')
+
+
+def _columns(
+    where: str, given: Mapping[str, str], needed: Iterable[str], possible: Iterable[str]
+) -> Iterable[UserError]:
+    allowed = tuple(dict.fromkeys((*needed, *possible)))
+    for name in needed:
+        if name not in given:
+            cure = f'write {name} = "dotted.path", or {name} = "=constant"'
+            yield UserError(where, f"missing: {name}", cure=cure)
+    for name in given:
+        if name not in allowed:
+            yield UserError(where, f"unknown key {name!r}", allowed=allowed, got=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_finchaos.ledger.requested import Requested
 from pytest_finchaos.load.request import digest_reference
@@ -15,6 +15,24 @@ from pytest_finchaos.model.spec import OperationSpec
 # Statuses, in lower case, that say of themselves that no money moves. Entries decide where there are any.
 DECLINES = frozenset({"declined", "denied", "error", "failed", "refused", "rejected"})
 ENDED = frozenset({"canceled", "cancelled", "expired", "reversed", "voided"})
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the declaration of a ledger says of its rows.
+
+    Args:
+        silent: Fields of a payment that the ledger does not give.
+        no_effect: Statuses, in lower case, by which no money moved, beside `DECLINES`.
+        others: True when others than the drill may pay while it runs.
+    """
+
+    silent: frozenset[str] = frozenset()
+    no_effect: frozenset[str] = frozenset()
+    others: bool = False
+
+
+EVERYTHING = Scope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +48,7 @@ class Facts:
         before: The ledger before the load, if it was read.
         by_key: Key to payments; ``by_id``: id to payment; ``entries_of``: payment id to entries.
         probed: Key to digests of the payments that key-reuse probes were told of.
+        scope: What the declaration says of the rows.
     """
 
     operations: tuple[Operation, ...]
@@ -42,10 +61,16 @@ class Facts:
     by_id: Mapping[str, Payment]
     entries_of: Mapping[str, list[Entry]]
     probed: Mapping[str, frozenset[str]]
+    scope: Scope = EVERYTHING
 
     @classmethod
     def build(
-        cls, history: History, extract: Extract, operation: OperationSpec, before: Extract | None = None
+        cls,
+        history: History,
+        extract: Extract,
+        operation: OperationSpec,
+        before: Extract | None = None,
+        scope: Scope = EVERYTHING,
     ) -> Facts:
         """Index ``history`` and ``extract``.
 
@@ -54,6 +79,7 @@ class Facts:
             extract: The ledger at rest.
             operation: The operation that moves money.
             before: The ledger before the load, where other payments may stand in it.
+            scope: What the declaration of the ledger says of its rows.
         """
         by_key: dict[str, list[Payment]] = defaultdict(list)
         for payment in extract.payments:
@@ -65,14 +91,32 @@ class Facts:
         return cls(
             operations=sent,
             extract=extract,
-            requested=Requested.by(operation),
+            requested=Requested.by(operation).without(scope.silent),
             complete=history.generator.complete,
-            prefix=_prefix(history.operations),
+            prefix=prefix_of(history.operations),
             before=before,
             by_key=dict(by_key),
             by_id={payment.id: payment for payment in extract.payments},
             entries_of=dict(entries_of),
             probed=_probed(sent),
+            scope=scope,
+        )
+
+    def earlier(self) -> Facts | None:
+        """The same with the ledger before the load, if that was read."""
+        if self.before is None:
+            return None
+        entries_of: dict[str, list[Entry]] = defaultdict(list)
+        for entry in self.before.entries:
+            entries_of[entry.payment_id].append(entry)
+        return replace(
+            self,
+            operations=(),
+            extract=self.before,
+            before=None,
+            by_key={},
+            by_id={payment.id: payment for payment in self.before.payments},
+            entries_of=dict(entries_of),
         )
 
     def payments(self, key: str) -> Sequence[Payment]:
@@ -81,7 +125,12 @@ class Facts:
 
     def moved(self, payment: Payment) -> bool:
         """True when money moved: it is booked, or its status does not say otherwise. A stored decline is no effect."""
-        return payment.id in self.entries_of or payment.status.lower() not in DECLINES | ENDED
+        return payment.id in self.entries_of or not (self.declined(payment) or payment.status.lower() in ENDED)
+
+    def declined(self, payment: Payment) -> bool:
+        """True when the payment's status says that it was declined."""
+        status = payment.status.lower()
+        return status in DECLINES or status in self.scope.no_effect
 
     def effects(self, key: str) -> list[Payment]:
         """Payments under a key by which money moved."""
@@ -100,7 +149,7 @@ def at_stake(arrival: Arrival) -> tuple[int, str]:
     return (amount if isinstance(amount, int) else 0), str(arrival.values.get("currency", ""))
 
 
-def _prefix(operations: Sequence[Operation]) -> str:
+def prefix_of(operations: Sequence[Operation]) -> str:
     """Keys are ``PREFIX-INDEX`` (see `load.arrivals`)."""
     head, dash, _ = operations[0].arrival.key.rpartition("-") if operations else ("", "", "")
     return head + dash

@@ -29,6 +29,7 @@ class Rest:
         within_s: The budget.
         busy: What was under way last.
         stable: True when two looks in a row saw the same rows.
+        whole: True when all rows of the last look are from one instant.
     """
 
     extract: Extract
@@ -36,6 +37,7 @@ class Rest:
     within_s: float
     busy: int
     stable: bool
+    whole: bool = True
 
     @property
     def quiet(self) -> bool:
@@ -55,7 +57,15 @@ class Rest:
         return Tally(QUIESCENCE, claim, "", 1, (), f"not-quiet: nothing is under way, and rows still changed {limit}")
 
 
-def quiesce(reader: LedgerReader, *, within_s: float, clock: Clock, not_before_ns: int = 0) -> Rest:
+def quiesce(
+    reader: LedgerReader,
+    *,
+    within_s: float,
+    clock: Clock,
+    not_before_ns: int = 0,
+    still_s: float = 0.0,
+    own: str = "",
+) -> Rest:
     """Wait until nothing is under way and two looks in a row see the same.
 
     Args:
@@ -64,6 +74,8 @@ def quiesce(reader: LedgerReader, *, within_s: float, clock: Clock, not_before_n
         clock: The clock.
         not_before_ns: CLOCK_MONOTONIC before which nothing counts as quiet: requests may still be executed that
             the client has given up.
+        still_s: For how long, in seconds, all looks must see the same.
+        own: Start of the drill's keys where others pay meanwhile: then only its own rows must be at rest.
 
     Returns:
         The ledger and how it came to rest.
@@ -74,19 +86,23 @@ def quiesce(reader: LedgerReader, *, within_s: float, clock: Clock, not_before_n
     """
     started_ns = clock.now_ns()
     seen: list[tuple[int, ...]] = []  # fingerprint of the look before, if that was quiet
+    since_ns = [started_ns]  # of the first of the looks that saw the same
 
     def probe() -> Look | Not:
         last = seen.copy()
         seen.clear()
         try:
-            look = reader.look()
+            look = reader.look(though_busy=bool(own))
         except LedgerUnreachable as error:
             return Not(str(error))
         if look.extract is None:
             return Not(f"{look.busy} still waiting or running")
-        seen.append(fingerprint(look.extract))
+        seen.append(fingerprint(look.extract, own))
         if seen != last:
+            since_ns[0] = clock.now_ns()
             return Not("rows still change")
+        if clock.now_ns() - since_ns[0] < still_s * NS_PER_S:
+            return Not(f"rows have not changed, for less than {still_s:g} s")
         return look if clock.now_ns() >= not_before_ns else Not("given-up requests may still run")
 
     budget_s = within_s + max(not_before_ns - started_ns, 0) / NS_PER_S
@@ -94,28 +110,37 @@ def quiesce(reader: LedgerReader, *, within_s: float, clock: Clock, not_before_n
         look = wait_for(probe, what="a quiet ledger", within_s=budget_s, every_s=EVERY_S, clock=clock)
     except Waited:
         try:
-            return _restless(reader, within_s, clock)
+            return _restless(reader, within_s, clock, own)
         except LedgerUnreachable as error:
             raise LedgerUnreachable(f"{error} (tried for {budget_s:.1f} s)") from None
     assert look.extract is not None
     after_s = (clock.now_ns() - started_ns) / NS_PER_S
-    return Rest(look.extract, after_s, within_s, 0, stable=True)
+    return Rest(look.extract, after_s, within_s, look.busy, stable=True, whole=look.whole)
 
 
-def _restless(reader: LedgerReader, within_s: float, clock: Clock) -> Rest:
+def _restless(reader: LedgerReader, within_s: float, clock: Clock, own: str) -> Rest:
     """The ledger as it is, to be checked as far as one snapshot allows."""
     first = reader.look(though_busy=True)
     clock.sleep_s(EVERY_S)
     second = reader.look(though_busy=True)
     assert first.extract is not None
     assert second.extract is not None
-    stable = fingerprint(first.extract) == fingerprint(second.extract)
-    return Rest(second.extract, None, within_s, second.busy, stable)
+    stable = fingerprint(first.extract, own) == fingerprint(second.extract, own)
+    return Rest(second.extract, None, within_s, second.busy, stable, second.whole)
 
 
-def fingerprint(extract: Extract) -> tuple[int, ...]:
-    """Number of rows and sum of their hashes, table by table: equal for equal rows in any order, in this process."""
+def fingerprint(extract: Extract, own: str = "") -> tuple[int, ...]:
+    """Number of rows and sum of their hashes, table by table: equal for equal rows in any order, in this process.
+
+    Args:
+        extract: The ledger.
+        own: Start of keys: then only payments under such keys count, and their entries.
+    """
     tables: tuple[Sequence[Any], ...] = (extract.payments, extract.entries, extract.balances)
+    if own:
+        payments = [payment for payment in extract.payments if payment.key.startswith(own)]
+        ids = {payment.id for payment in payments}
+        tables = (payments, [entry for entry in extract.entries if entry.payment_id in ids])
     return tuple(part for rows in tables for part in (len(rows), sum(map(hash, rows)) & _MASK))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from pytest_finchaos.load.request import placeholders
 from pytest_finchaos.model.spec import OperationSpec
 
 FIELDS = ("amount_minor", "currency", "debtor", "creditor")  # of model.money.Payment
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)?)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,14 @@ class Requested:
             if name in FIELDS:
                 found.setdefault(name, leaf)
         named = placeholders(operation)
-        for name in ("amount_minor", "currency"):
-            if name in named:
+        for placeholder, name in (("amount_minor",) * 2, ("amount_major", "amount_minor"), ("currency",) * 2):
+            if placeholder in named:
                 found.setdefault(name, f"{{{name}}}")
         return cls({name: found[name] for name in FIELDS if name in found})
+
+    def without(self, fields: Collection[str]) -> Requested:
+        """The same without fields that the ledger does not give."""
+        return Requested({name: template for name, template in self.templates.items() if name not in fields})
 
     def of(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The stated fields for one arrival's values; an amount that is no integer is left out, not guessed."""

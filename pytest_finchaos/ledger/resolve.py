@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pytest_finchaos.ledger.facts import Facts, at_stake
 from pytest_finchaos.ledger.invariants import LOOKUP
@@ -10,7 +11,7 @@ from pytest_finchaos.ledger.tally import Tally, Violation, nothing_to_check
 from pytest_finchaos.ledger.target import Asks
 from pytest_finchaos.ledger.wording import payment_row, plural
 from pytest_finchaos.load.client import Answer
-from pytest_finchaos.load.request import digest_reference
+from pytest_finchaos.load.request import dig, digest_reference, items_of, placeholders
 from pytest_finchaos.model.history import Operation, Outcome
 from pytest_finchaos.model.money import Resolution
 from pytest_finchaos.model.spec import OperationSpec
@@ -25,7 +26,12 @@ _NO_ACCESS = (401, 403, 429)
 
 def unresolved(facts: Facts) -> list[Operation]:
     """Operations of which the client does not know how they ended."""
-    return [operation for operation in facts.operations if operation.outcome in _OPEN]
+    return [operation for operation in facts.operations if is_open(operation)]
+
+
+def is_open(operation: Operation) -> bool:
+    """True when the client does not know how the operation ended."""
+    return operation.outcome in _OPEN
 
 
 def resolve(facts: Facts, *, stable: bool) -> tuple[Resolution, ...]:
@@ -57,25 +63,31 @@ def confirm(facts: Facts, lookup: OperationSpec, api: Asks, clock: Clock) -> Tal
 
     Args:
         facts: History and ledger.
-        lookup: The operation that reads one payment by key.
+        lookup: The operation that reads one payment, by key or by the system's own id.
         api: Sends requests.
         clock: The clock.
     """
     deadline_ns = clock.now_ns() + int(CONFIRM_WITHIN_S * NS_PER_S)
     checked, violations, unanswered = 0, [], ""
+    by_id = "reference" in placeholders(lookup)
     for operation in sample(facts):
         left_s = (deadline_ns - clock.now_ns()) / NS_PER_S
         if left_s <= 0:
             break
         arrival = operation.arrival
         values = {**arrival.values, "key": arrival.key, "index": arrival.index}
+        if by_id:  # then only what the ledger holds can be asked for
+            held = facts.payments(arrival.key)
+            if not held:
+                continue
+            values["reference"] = held[0].id
         answer = api.send(lookup, values, min(lookup.timeout_s, left_s))
-        told = _told(answer)
+        told = told_items(answer, lookup, answer.json)
         if told is None:
             unanswered = f"HTTP {answer.status}" if answer.status else answer.detail
             continue
         checked += 1
-        what = _disagreement(facts, arrival.key, told, answer)
+        what = _disagreement(facts, arrival.key, told, lookup, answer)
         if what:
             amount, currency = at_stake(arrival)
             rows = tuple(map(payment_row, facts.payments(arrival.key)))
@@ -105,19 +117,38 @@ def spread(operations: Sequence[Operation], most: int) -> list[Operation]:
     return [operations[number * len(operations) // most] for number in range(most)]
 
 
-def _told(answer: Answer) -> bool | None:
-    """True: there is such a payment; False: there is none; None: no word on it."""
+def told_items(answer: Answer, lookup: OperationSpec, plain: Any) -> list[Any] | None:
+    """What a look-up tells of: each payment; none when there is no such payment; None without a word on it.
+
+    Args:
+        answer: The answer.
+        lookup: The operation.
+        plain: The answer's body, parsed.
+    """
     if answer.outcome is Outcome.OK:
-        return True
-    return False if answer.outcome is Outcome.REFUSED and answer.status not in _NO_ACCESS else None
+        return [plain] if lookup.items is None else items_of(plain, lookup.items)
+    return [] if answer.outcome is Outcome.REFUSED and answer.status not in _NO_ACCESS else None
 
 
-def _disagreement(facts: Facts, key: str, told: bool, answer: Answer) -> str:
+def _disagreement(facts: Facts, key: str, told: list[Any], lookup: OperationSpec, answer: Answer) -> str:
     payments = facts.payments(key)
     if told and not payments:
         return "is told by the API and not in the ledger"
     if not told and facts.effects(key):
         return f"is in the ledger and unknown to the API (HTTP {answer.status})"
-    if told and answer.reference and answer.reference not in {digest_reference(payment.id) for payment in payments}:
+    held = {digest_reference(payment.id) for payment in payments}
+    if any(reference not in held for reference in _references(told, lookup, answer)):
         return "is told by the API as another payment than the ledger holds"
+    if lookup.items is not None and len(told) < len(facts.effects(key)):
+        return f"is told by the API {len(told)} times, the ledger holds it {len(facts.effects(key))} times"
     return ""
+
+
+def _references(told: list[Any], lookup: OperationSpec, answer: Answer) -> list[str]:
+    """Digests of the ids that a look-up told, as far as it told any."""
+    if not told or lookup.reference is None:
+        return []
+    if lookup.items is None:
+        return [answer.reference] if answer.reference else []
+    found = [dig(item, lookup.reference) for item in told]
+    return [digest_reference(str(each)) for each in found if each is not None]

@@ -69,11 +69,11 @@ class LoadPlan:
         """A replay without a key would pay twice; a reuse without another amount would be a replay."""
         found = []
         for name, probe, needed in (
-            ("late_replay", self.profile.late_replay, {"key"}),
-            ("key_reuse", self.profile.key_reuse, {"key", "amount_minor"}),
+            ("late_replay", self.profile.late_replay, (request.carries_key,)),
+            ("key_reuse", self.profile.key_reuse, (request.carries_key, request.states_amount)),
         ):
             operation = None if probe is None else self.operations.get(probe.operation)
-            if probe is not None and (operation is None or not needed <= request.placeholders(operation)):
+            if probe is not None and (operation is None or not all(has(operation) for has in needed)):
                 found.append(name)
         return found
 

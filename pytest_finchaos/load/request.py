@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from pytest_finchaos.model import matchers
+from pytest_finchaos.model import currency, matchers
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import Outcome
 from pytest_finchaos.model.spec import OperationSpec
@@ -25,7 +25,8 @@ MALFORMED = "malformed"
 NONE = "none"
 DETAILS = (NONE, HTTP, TIMEOUT, RESET, REFUSED_CONNECTION, MALFORMED)
 
-BUILT_IN = ("key", "amount_minor", "currency", "index")  # placeholders that every arrival brings
+MAJOR = "amount_major"  # the same amount as decimal text, 12.34 for 1234 in EUR
+BUILT_IN = ("key", "amount_minor", MAJOR, "currency", "index")  # placeholders that every arrival brings
 IN_SETUP = ("key", "index")  # those of a set-up operation
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)?)\}")
 _HEADER = "header:"  # in place of a path: the value stands in a header
@@ -77,6 +78,11 @@ def placeholders(operation: OperationSpec) -> frozenset[str]:
 def carries_key(operation: OperationSpec) -> bool:
     """True when the request holds the idempotency key."""
     return "key" in placeholders(operation)
+
+
+def states_amount(operation: OperationSpec) -> bool:
+    """True when the request holds the amount."""
+    return not {"amount_minor", MAJOR}.isdisjoint(placeholders(operation))
 
 
 def safe_to_retry(operation: OperationSpec) -> bool:
@@ -170,6 +176,8 @@ def _fill(text: str, values: Mapping[str, Any], where: str, spell: Callable[[Any
 
 
 def _value(name: str, values: Mapping[str, Any], where: str) -> Any:
+    if name == MAJOR and "amount_minor" in values:
+        return currency.major(values["amount_minor"], str(values.get("currency", "")))
     try:
         return values[name]
     except KeyError:

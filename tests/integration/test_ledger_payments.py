@@ -52,6 +52,9 @@ class Shop:
     def direct_address(self, component: str) -> str:
         return f"{HOST}:{getattr(self.stand, component).port}"
 
+    def workdir(self, component: str) -> Path:
+        return Path("/nowhere")
+
     @property
     def token(self) -> str:
         return self.stand.authorised()["Authorization"].removeprefix("Bearer ")

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from pytest_finchaos.ledger.adapter_sql import Deadlines, SqlLedger
-from pytest_finchaos.ledger.check import check_money, read_ledger
+from pytest_finchaos.ledger.adapters import read_ledger
+from pytest_finchaos.ledger.check import check_money
 from pytest_finchaos.ledger.invariants import INVARIANTS
 from pytest_finchaos.ledger.quiesce import quiesce
 from pytest_finchaos.ledger.reader import LedgerUnreachable, Look
@@ -62,6 +63,9 @@ class Bank:
 
     def direct_address(self, component: str) -> str:
         return f"{HOST}:9"
+
+    def workdir(self, component: str) -> Path:
+        return Path("/nowhere")
 
     def execute(self, statement: bytes) -> None:
         with closing(self.database.connect("payments", "payments")) as connection:

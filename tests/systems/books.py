@@ -57,9 +57,8 @@ SETTLEMENT = SettlementSpec(
     "/files/{file}",
     {"key": "key", "id": "id", "amount_minor": "amount_minor", "currency": "currency"},
 )
-LEDGER = LedgerSpec(
-    "sql", "store", "authorise", "lookup", {"payments": "", "entries": "", "balances": ""}, SETTLEMENT, 5.0
-)
+QUERIES = {"payments": "", "entries": "", "balances": "", "busy": ""}
+LEDGER = LedgerSpec("sql", "store", "authorise", "lookup", QUERIES, SETTLEMENT, 5.0)
 SPEC = EnvironmentSpec(
     "bank", "processes", ("127.0.0.1",), {}, operations={"authorise": AUTHORISE, "lookup": LOOKUP}, ledger=LEDGER
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -376,6 +377,9 @@ class Nowhere:
 
     def direct_address(self, component: str) -> str:
         return "192.0.2.1:80"
+
+    def workdir(self, component: str) -> Path:
+        return Path("/nowhere")
 
 
 def test_censored_operations_count_as_unknown() -> None:

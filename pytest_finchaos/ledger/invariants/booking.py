@@ -141,11 +141,14 @@ def _broken(balance: Balance, entries: list[Entry]) -> Violation | None:
 def conservation(facts: Facts) -> Tally:
     """The sum of all balances is the sum of all opening balances, per currency: money moves, none appears or vanishes.
 
-    Weak alone (a lost and a doubled payment both conserve), so it never stands for another invariant.
+    Weak alone (a lost and a doubled payment both conserve), so it never stands for another invariant. What was off
+    before the load is not counted.
     """
     sums: dict[str, int] = defaultdict(int)
     for balance in facts.extract.balances:
         sums[balance.currency] += balance.balance_minor - balance.opening_minor
+    for balance in facts.before.balances if facts.before is not None else ():
+        sums[balance.currency] -= balance.balance_minor - balance.opening_minor
     violations = tuple(
         Violation(
             currency,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_finchaos.ledger.facts import DECLINES, Facts, at_stake
+from pytest_finchaos.ledger.facts import Facts, at_stake
 from pytest_finchaos.ledger.tally import Tally, Violation, nothing_to_check
 from pytest_finchaos.ledger.wording import entry_row, payment_row
 from pytest_finchaos.load.request import digest_reference
@@ -44,7 +44,7 @@ def _lost(facts: Facts, operation: Operation, acknowledged: list[Attempt]) -> st
     held = {digest_reference(payment.id) for payment in payments}
     if any(attempt.reference and attempt.reference not in held for attempt in acknowledged):
         return "was acknowledged as a payment that the ledger does not hold under this key"
-    if all(payment.status.lower() in DECLINES and not facts.moved(payment) for payment in payments):
+    if all(facts.declined(payment) and not facts.moved(payment) for payment in payments):
         return f"was acknowledged and stands in the ledger as {payments[0].status}"
     return ""
 
@@ -92,10 +92,12 @@ def _debit_rows(facts: Facts, effects: list[Payment]) -> tuple[str, ...]:
 def nothing_unasked(facts: Facts) -> Tally:
     """Every payment under this drill's keys was asked for; so was every other one that is new since the load began.
 
-    Payments under other keys are judged only when the ledger was read before the load: they may be older than it.
+    Payments under other keys are judged only when the ledger was read before the load, for they may be older than it,
+    and when nobody else pays meanwhile.
     """
     asked = {operation.arrival.key for operation in facts.operations}
-    known = None if facts.before is None else {payment.id for payment in facts.before.payments}
+    judged = facts.before is not None and not facts.scope.others
+    known = {payment.id for payment in facts.before.payments} if judged and facts.before is not None else None
     checked, violations = 0, []
     for payment in facts.extract.payments:
         ours = bool(facts.prefix) and payment.key.startswith(facts.prefix)
