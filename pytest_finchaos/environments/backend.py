@@ -11,6 +11,7 @@ from typing import Protocol
 from pytest_finchaos.environments.control import Control
 from pytest_finchaos.environments.plan import ComponentPlan, SystemPlan
 from pytest_finchaos.environments.ports import Ports
+from pytest_finchaos.environments.router.versions import Rollout
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.spec import EnvironmentSpec
 from pytest_finchaos.model.topology import Edge, Instance
@@ -127,6 +128,9 @@ class Backend(abc.ABC):
             UserError: Something is not ready in time, with what was seen last.
         """
 
+    def release(self) -> None:
+        """Give back what others wait for; safe to call twice, and before a start."""
+
     @abc.abstractmethod
     def renew(self) -> None:
         """As new, on the same addresses, as far as that lies in the harness's power.
@@ -166,6 +170,15 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def address(self, name: str) -> str:
         """``host:port`` where a component itself listens."""
+
+    def rollout(self, component: str) -> Rollout:
+        """The versions of a component.
+
+        Raises:
+            UserError: Rollout is not available, with the reason.
+        """
+        what = "rollout not available: the harness starts no versions of a system that it does not start itself"
+        raise UserError(f"component {component}", what, cure='use backend = "processes"')
 
     @abc.abstractmethod
     def missing(self, name: str) -> UserError:

@@ -19,6 +19,7 @@ from pytest_finchaos.environments.folders import passable
 from pytest_finchaos.environments.plan import SupervisorPlan
 from pytest_finchaos.environments.ports import Ports
 from pytest_finchaos.environments.processes import ProcessesBackend
+from pytest_finchaos.environments.router.versions import Rollout
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.spec import EnvironmentSpec
 from pytest_finchaos.model.timeline import Event
@@ -117,6 +118,7 @@ class Environment:
             self._backend = BACKENDS[self.spec.backend](ground)
             self.toxiproxy_url = self._backend.proxy_url
             self.fingerprint = self.fingerprint_now() if self._backend.built else ""
+            self._first_fingerprint = self.fingerprint
             share = self._backend.share()
         plan = SupervisorPlan(
             id=self.id,
@@ -273,6 +275,20 @@ class Environment:
             problems.append(f"fingerprint {now[:12]} differs from {self.fingerprint[:12]} at the start")
         return tuple(problems)
 
+    def rollout(self, component: str) -> Rollout:
+        """The versions of one component and the router in front of them.
+
+        Raises:
+            UserError: Unknown component, or rollout is not available, with the reason.
+        """
+        self.component(component)
+        return self._backend.rollout(component)
+
+    def accept_fingerprint(self) -> str:
+        """Take the fingerprint of now as the one that is due, until the next reset; for a version that was promoted."""
+        self.fingerprint = self.fingerprint_now()
+        return self.fingerprint
+
     def sweep_faults(self) -> None:
         """Remove every toxic from our own proxies and enable them; of others' proxies, our own faults only."""
         self._backend.proxies.sweep()
@@ -289,6 +305,8 @@ class Environment:
         self._backend.proxies.make()  # an attached server may have lost them
         self._backend.proxies.sweep()
         self._backend.renew()
+        if self._backend.built:
+            self.fingerprint = self._first_fingerprint  # a promoted version is taken back
         problems = self.verify_served()
         if problems:
             raise UserError(f"environment {self.name}", f"after the reset: {'; '.join(problems)}")
@@ -319,6 +337,8 @@ class Environment:
             return janitor.clean_up(self._data) if self._data.exists() else []
         finally:
             self._ports.release()
+            if self._backend is not None:
+                self._backend.release()
 
     def _end_quietly(self) -> None:
         """After a failed start, whose error is the one to tell."""

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_finchaos.environments import builds, fingerprint, postgres, template
@@ -37,6 +37,7 @@ class Layout:
         listens: Port of each edge's proxy, by (source, target).
         proxy_port: Port of the fault proxy's API.
         proxy_url: Its base URL.
+        entries: Port of the router in front of a component, for those that have one.
     """
 
     id: str
@@ -46,6 +47,11 @@ class Layout:
     listens: Mapping[tuple[str, str], int]
     proxy_port: int
     proxy_url: str
+    entries: Mapping[str, int] = field(default_factory=dict)
+
+    def entry(self, component: str) -> int:
+        """Port where others reach a component: its router's, else its own."""
+        return self.entries.get(component, self.ports[component])
 
     def workdir(self, component: str) -> Path:
         """The folder of one component."""
@@ -82,7 +88,7 @@ def edges_of(spec: EnvironmentSpec, layout: Layout) -> tuple[Edge, ...]:
                 proxy=f"{layout.id}.{edge.source}.{edge.target}",
                 api_url=layout.proxy_url,
                 listen=f"{HOST}:{layout.listens[edge.source, edge.target]}",
-                upstream=f"{HOST}:{layout.ports[edge.target]}",
+                upstream=f"{HOST}:{layout.entry(edge.target)}",
                 protocol=protocol,
                 probe_path=target.ready.http or "/",
             )

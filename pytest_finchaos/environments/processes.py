@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pytest_finchaos.environments import fingerprint, planning, proxies
 from pytest_finchaos.environments.backend import Backend, Ground, Share
 from pytest_finchaos.environments.folders import passable
+from pytest_finchaos.environments.router import versions
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.topology import Edge, Instance
 from pytest_finchaos.runtime import codec
@@ -36,12 +38,17 @@ class ProcessesBackend(Backend):
             ports=ground.ports,
             choice=ground.choice,
         )
+        routers = versions.place_routers(self.layout, ground.spec, ground.ports)
+        self.layout = replace(self.layout, entries=routers.entries)
         self.proxy_url = self.layout.proxy_url
         self._edges = planning.edges_of(ground.spec, self.layout)
         self.prepared = {name: planning.prepare(part, self.layout) for name, part in ground.spec.components.items()}
         for item in self.prepared.values():
             if item.plan.template is None:
                 passable(Path(item.plan.workdir), 0o755)
+        self.versions = versions.Versions(
+            self.layout, self.prepared, routers, control=ground.control, clock=ground.clock
+        )
         self._attached = ground.choice.kind == "attached"
         self.notes = tuple(item.note for item in self.prepared.values() if item.note)
         self.proxies = proxies.EdgeProxies(self.proxy_url, self._edges, ground.undo, attached=self._attached)
@@ -55,7 +62,8 @@ class ProcessesBackend(Backend):
         """The fault proxy and every component."""
         choice, port = self._ground.choice, self.layout.proxy_port
         argv = () if self._attached else tuple(choice.argv(planning.HOST, port, self._ground.run_id))
-        return Share(argv, port, tuple(item.plan for item in self.prepared.values()))
+        components = (*(item.plan for item in self.prepared.values()), *self.versions.plans())
+        return Share(argv, port, components)
 
     def start(self) -> None:
         """Wait for what the supervisor has started already."""
@@ -64,6 +72,7 @@ class ProcessesBackend(Backend):
     def renew(self) -> None:
         """Everything stopped, databases as their templates, everything started."""
         self._ground.control.call("stop")
+        self.versions.renew()
         self._ground.control.call("start")
         self._ground.control.call("ready", within_s=START_WITHIN_S)
 
@@ -73,7 +82,7 @@ class ProcessesBackend(Backend):
 
     def fingerprint(self) -> str:
         """Builds, programs, templates are read again."""
-        digests = {name: item.digest() for name, item in self.prepared.items()}
+        digests = {**{name: item.digest() for name, item in self.prepared.items()}, **self.versions.digests()}
         return fingerprint.environment_digest(self._spec, digests, self._proxy_identity)
 
     def problems(self) -> list[str]:
@@ -86,15 +95,21 @@ class ProcessesBackend(Backend):
     def instances(self) -> Mapping[str, Instance]:
         """What runs now, by component."""
         plain: Mapping[str, Any] = self._ground.control.call("instances")
-        return {name: codec.from_plain(Instance, value) for name, value in plain.items()}
+        names = {self.versions.own_name(name): name for name in self.prepared}
+        found = {names.get(name, name): codec.from_plain(Instance, value) for name, value in plain.items()}
+        return {name: replace(instance, component=name) for name, instance in found.items()}
 
     def processes(self, name: str) -> tuple[int, ...]:
         """Pids of the component's process tree."""
-        return tuple(self._ground.control.call("processes", name=name))
+        return tuple(self._ground.control.call("processes", name=self.versions.own_name(name)))
 
     def address(self, name: str) -> str:
-        """Where it listens."""
-        return f"{planning.HOST}:{self.prepared[name].plan.port}"
+        """Where it listens, or where its router does."""
+        return f"{planning.HOST}:{self.layout.entry(name)}"
+
+    def rollout(self, component: str) -> versions.Rollout:
+        """The versions of a component."""
+        return versions.Rollout(self.versions, component, self._ground.control)
 
     def missing(self, name: str) -> UserError:
         """It has ended, or was not started yet."""

@@ -15,12 +15,14 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pytest_finchaos.environments import tagged
 from pytest_finchaos.environments.fault_proxy import FaultProxy, ProxyProblem
-from pytest_finchaos.environments.plan import SupervisorPlan
+from pytest_finchaos.environments.plan import ComponentPlan, SupervisorPlan
+from pytest_finchaos.environments.router import beside
 from pytest_finchaos.environments.running import Running
 from pytest_finchaos.environments.system import System
 from pytest_finchaos.environments.tail import bound, tail
@@ -86,13 +88,24 @@ class Supervisor:
                 self._parents.append(os.pidfd_open(pid))
             except ProcessLookupError:
                 raise LeaseLost from None
-        variables = {**os.environ, tagged.TAG: self._id}
-        self.components = {part.name: Running(part, variables, self._clock) for part in plan.components}
+        for part in plan.components:
+            self.keep(part)
         if plan.system is not None:
             self._system = System(plan.system, self._id, Path(plan.directory))
         if plan.proxy_argv:
             self._proxy = FaultProxy(plan.proxy_argv, plan.proxy_port, plan.proxy_log, self._id)
         self._answer_with({"ok": True})
+
+    def keep(self, plan: ComponentPlan) -> Running:
+        """Look after one component from now on; it is not started."""
+        self.components[plan.name] = Running(plan, {**os.environ, tagged.TAG: self._id}, self._clock)
+        return self.components[plan.name]
+
+    def launch(self, running: Running) -> None:
+        """Start a component on demand: a death while it boots is no reason to give up yet."""
+        running.forgive()
+        self._booting.add(running.name)
+        self._start(running)
 
     def _next_line(self) -> bytes:
         """The next command; components are looked after while waiting."""
@@ -192,6 +205,9 @@ class Supervisor:
             "verify": self._verify,
             "stop": self._stop_all,
             "note": self._note,
+            "add": partial(beside.add, self),
+            "retire": partial(beside.retire, self),
+            "arrange": partial(beside.arrange, self),
             "system-start": self._system_start,
             "system-state": self._system_state,
             "system-stop": self._system_stop,
@@ -217,9 +233,7 @@ class Supervisor:
             self._proxy.start()
         for running in self.components.values():
             if not running.alive and running.preparing is None:
-                running.forgive()
-                self._booting.add(running.name)
-                self._start(running)
+                self.launch(running)
         # while they boot there is time, and at the end it must be in memory: the checkout may be gone by then
         import pytest_finchaos.environments.ending  # noqa: F401
 
@@ -262,9 +276,7 @@ class Supervisor:
                 if not running.check_ready():
                     running.ready_at_ns = 0  # was ready once; must be seen ready again
             elif running.preparing is None and not running.restart_at_ns:
-                running.forgive()
-                self._booting.add(running.name)
-                self._start(running)
+                self.launch(running)
         self._wait_ready(float(command["limit_s"]))
 
     def _verify(self, _command: Mapping[str, Any]) -> list[str]:
