@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +28,18 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         config.pluginmanager.register(Reports(config), "finchaos-reports")
         config.pluginmanager.register(guard.Guard(config), "finchaos-guard")  # last, so that it sees reports first
+    if config.getoption("finchaos_experiments"):
+        from pytest_finchaos.integration import experiment_files
+
+        experiment_files.add_arguments(config)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if options.value(parent.config, "experiments") is None:
+        return None
+    from pytest_finchaos.integration import experiment_files
+
+    return experiment_files.collect(file_path, parent)
 
 
 @pytest.hookimpl(wrapper=True)

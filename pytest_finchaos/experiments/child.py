@@ -101,11 +101,9 @@ class Reporter(RunEventHandler):  # type: ignore[misc]
         self._configuration: Any = {}
         self._secrets: Any = {}
 
-    def running(
-        self, experiment: Any, journal: Any, configuration: Any, secrets: Any, schedule: Any, settings: Any
-    ) -> None:
-        """Remember what tolerances are filled in with."""
-        self._configuration, self._secrets = configuration, secrets
+    def running(self, *arguments: Any) -> None:
+        """Remember what tolerances are filled in with: experiment, journal, configuration, secrets, …"""
+        self._configuration, self._secrets = arguments[2:4]
 
     def start_activity(self, activity: Any) -> None:
         """One line of progress."""

@@ -12,6 +12,7 @@ from typing import Any
 from pytest_finchaos.environments.config_problems import against_schema
 from pytest_finchaos.experiments.spec import (
     DEADLINE_S,
+    EVERY_S,
     EXTENSION,
     RECOVER_S,
     ExperimentSpec,
@@ -201,15 +202,11 @@ def _extension(document: Mapping[str, Any], label: str) -> Extension:
             _objective(ask, f"{where}.objectives.{number}") for number, ask in enumerate(table.get("objectives", ()))
         ),
         expect_violation=expected,
-        configuration={key: _text(value) for key, value in table.get("configuration", {}).items()},
+        configuration=dict(table.get("configuration", {})),
         variables=tuple(table.get("variables", ())),
         kubeconfig=table.get("kubeconfig", ""),
-        hypothesis_every_s=float(table.get("hypothesis_every_s", Extension.hypothesis_every_s)),
+        hypothesis_every_s=float(table.get("hypothesis_every_s", EVERY_S)),
     )
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def _load(table: Mapping[str, Any]) -> LoadAsk:

@@ -10,6 +10,7 @@ from typing import Any
 EXTENSION = "finchaos"
 DEADLINE_S = 300.0
 RECOVER_S = 5.0
+EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,10 @@ class Extension:
     deadline_s: float = DEADLINE_S
     objectives: tuple[ObjectiveAsk, ...] = ()
     expect_violation: tuple[str, ...] = ()
-    configuration: Mapping[str, str] = field(default_factory=dict)
+    configuration: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     variables: tuple[str, ...] = ()
     kubeconfig: str = ""
-    hypothesis_every_s: float = 1.0
+    hypothesis_every_s: float = EVERY_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ _TEXTS = (
     ("seed", "N", "seed of all draws; printed in each report, repeats arrivals, amounts, keys and fault draws"),
     ("reports", "DIR", "where run folders are written (default: reports)"),
 )
+_EXPERIMENTS = "Chaos Toolkit files to collect: a file or a folder; repeatable"
 _SET = "override one setting, dotted path, VALUE is TOML or else text; repeatable"
 
 
@@ -32,6 +33,8 @@ def add(parser: pytest.Parser) -> None:
         parser.addini(f"finchaos_{name}", help=text, default=None)
     group.addoption("--finchaos-set", metavar="KEY=VALUE", default=None, action="append", help=_SET)
     parser.addini("finchaos_set", help=_SET, type="linelist", default=[])
+    group.addoption("--finchaos-experiments", metavar="PATH", default=None, action="append", help=_EXPERIMENTS)
+    parser.addini("finchaos_experiments", help=_EXPERIMENTS, type="linelist", default=[])
 
 
 def value(config: pytest.Config, name: str) -> Any:
@@ -43,7 +46,9 @@ def value(config: pytest.Config, name: str) -> Any:
 
 
 def is_drill(item: pytest.Item) -> bool:
-    """True when the test requests our ``drill`` fixture, and not a parameter or a fixture of its own by that name."""
+    """True for an experiment file, and when a test requests our ``drill`` fixture, not something else of that name."""
+    if getattr(item, "finchaos_drill", False):
+        return True
     definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).get("drill")
     return definitions is not None and definitions[-1].func.__module__ == "pytest_finchaos.fixtures"
 
