@@ -128,7 +128,7 @@ class Backend(abc.ABC):
             UserError: Something is not ready in time, with what was seen last.
         """
 
-    def release(self) -> None:
+    def release(self) -> None:  # noqa: B027 - most have nothing to give back
         """Give back what others wait for; safe to call twice, and before a start."""
 
     @abc.abstractmethod

@@ -60,6 +60,7 @@ class Environment:
         self.phases_s: dict[str, float] = {}
         self._clock = clock
         self._closed = False
+        self._release: Callable[[], None] = lambda: None
         started_ns = clock.now_ns()
         choice = find_server(os.environ)
         proxies.refuse_foreign_host(choice, spec)
@@ -116,6 +117,7 @@ class Environment:
                 clock=self._clock,
             )
             self._backend = BACKENDS[self.spec.backend](ground)
+            self._release = self._backend.release
             self.toxiproxy_url = self._backend.proxy_url
             self.fingerprint = self.fingerprint_now() if self._backend.built else ""
             self._first_fingerprint = self.fingerprint
@@ -337,8 +339,7 @@ class Environment:
             return janitor.clean_up(self._data) if self._data.exists() else []
         finally:
             self._ports.release()
-            if self._backend is not None:
-                self._backend.release()
+            self._release()
 
     def _end_quietly(self) -> None:
         """After a failed start, whose error is the one to tell."""

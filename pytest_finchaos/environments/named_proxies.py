@@ -18,6 +18,8 @@ from pytest_finchaos.runtime.waiting import Not, Waited, wait_for
 
 ANY = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+PREFIX = "finchaos-"  # of every toxic that a run of the harness arms
+OTHERS_GO_S = 10.0  # its supervisor is about to undo them
 OURS = ("remove-toxic", "enable-proxy")
 
 
@@ -56,9 +58,22 @@ class NamedProxies:
             cure = f"start it, or correct toxiproxy in {self._spec.source}"
             raise UserError(f"environment {self._spec.name}", str(error), cure=cure) from None
         for edge in self.edges:
-            self._found[edge.proxy] = self._usable(edge, present)
+            self._usable(edge, present)
+        try:
+            settled = wait_for(lambda: self._settled(client), what="faults of another run to go", within_s=OTHERS_GO_S)
+        except Waited as error:
+            cure = "remove them, if that run is over"
+            raise UserError(f"Toxiproxy at {self.url}", str(error), cure=cure) from None
+        self._found.update(settled)
 
-    def _usable(self, edge: EdgeSpec, present: Mapping[str, ProxyState]) -> ProxyState:
+    def _settled(self, client: ToxiproxyClient) -> Mapping[str, ProxyState] | Not:
+        """Our proxies, once no toxic is left that a run of ours has put there and is about to take away."""
+        names = {edge.proxy for edge in self.edges}
+        found = {name: state for name, state in client.proxies().items() if name in names}
+        left = [f"{name}: {each}" for name, state in found.items() for each in _names(state) if each.startswith(PREFIX)]
+        return Not(", ".join(left)) if left else found
+
+    def _usable(self, edge: EdgeSpec, present: Mapping[str, ProxyState]) -> None:
         where = f"edge {edge.source}→{edge.target}"
         state = present.get(edge.proxy)
         if state is None:
@@ -68,7 +83,6 @@ class NamedProxies:
             what = f"its proxy {edge.proxy!r} is disabled: nothing passes"
             raise UserError(where, what, cure="enable it, or see who has disabled it")
         external.refuse_host(self._reached(state), self._spec, f"{where}: proxy {edge.proxy!r}")
-        return state
 
     def _reached(self, state: ProxyState) -> str:
         """Where a proxy is reached from here: its server may run in a container or on another host."""
