@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pytest_finchaos.drill import checks, host
 from pytest_finchaos.drill.state import DrillState
+from pytest_finchaos.ledger.adapters import read_ledger
 from pytest_finchaos.ledger.check import check_money
+from pytest_finchaos.load.references import read_references
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.money import MoneyReport
 from pytest_finchaos.model.timeline import Phase
 
+if TYPE_CHECKING:
+    from pytest_finchaos.environments.environment import Environment
+
 HEAL_WITHIN_S = 30.0
 DRAIN_WITHIN_S = 5.0
+
+
+def note_ledger(state: DrillState) -> None:
+    """Read the ledger once as the load begins, where it may hold payments that are not the drill's.
+
+    Called before the load and again once its set-up is done: over HTTP a ledger may want the set-up's token. What goes
+    wrong is recorded: without that reading nobody can tell old payments from new ones.
+    """
+    environment = state.environment
+    if environment is None or environment.backend == "processes" or environment.spec.ledger is None:
+        return
+    ready = state.session is not None
+    if ready is (environment.spec.ledger.adapter == "sql"):
+        return
+    values = state.session.setup_values if state.session is not None else {}
+    _guarded(state, "ledger before the load", lambda: _note(state, environment, values))
+
+
+def _note(state: DrillState, environment: Environment, values: Mapping[str, Any]) -> None:
+    state.ledger_before = read_ledger(environment.spec, environment, state.context.clock, values)
 
 
 def close(state: DrillState) -> None:
@@ -78,6 +104,7 @@ def _check_money(state: DrillState) -> None:
     if environment.spec.ledger is None:
         state.money = MoneyReport(not_checked={"money": "the environment has no [ledger]"})
         return
+    kept = state.session.references
     try:
         state.money = check_money(
             history,
@@ -86,10 +113,14 @@ def _check_money(state: DrillState) -> None:
             injections=tuple(injection.result() for injection in state.injections),
             setup_values=state.session.setup_values,
             clock=state.context.clock,
+            before=state.ledger_before,
+            references=read_references(kept),
         )
     except Exception as error:
         state.money = MoneyReport(problem=f"{type(error).__name__}: {error}")
         raise
+    finally:
+        kept.unlink(missing_ok=True)  # ids of the system are needed for this check only
     state.record("quiet", "ledger", f"after {state.money.quiet_after_s} s")
 
 

@@ -11,7 +11,7 @@ from pytest_finchaos.drill.host import HostSample
 from pytest_finchaos.drill.phases import PhaseLog
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import History
-from pytest_finchaos.model.money import MoneyReport
+from pytest_finchaos.model.money import Extract, MoneyReport
 from pytest_finchaos.model.result import ObjectiveResult, RecoveryResult
 from pytest_finchaos.model.timeline import Event
 from pytest_finchaos.model.verdict import Claim, Defect, Judged
@@ -47,6 +47,7 @@ class DrillState:
     recover_within_s: float | None = None
     claims: set[Claim] = field(default_factory=set)
     expected: list[str] = field(default_factory=list)
+    ledger_before: Extract | None = None  # when the load began, where the ledger may hold payments of others
     money: MoneyReport = field(default_factory=MoneyReport)
     served_problems: tuple[str, ...] = ()
     fingerprint_after: str = ""

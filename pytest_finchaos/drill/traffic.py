@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pytest_finchaos.drill import answers, closing, host
 from pytest_finchaos.drill.state import DrillState
+from pytest_finchaos.ledger.adapters import keeps_references, read_data
 from pytest_finchaos.load.plan import LoadPlan
 from pytest_finchaos.load.profile import load_profile
 from pytest_finchaos.load.session import start_load
@@ -52,7 +53,8 @@ class Traffic:
             key_prefix=state.context.key_prefix,
             operations=operations,
             base_urls={name: environment.base_url(name) for name in {op.component for op in operations.values()}},
-            data=environment.spec.data,
+            data=read_data(environment.spec, environment),
+            references=keeps_references(environment.spec),
             max_in_flight=self._max_in_flight,
             max_duration_s=MAX_DURATION_S,
             environment=environment.id,
@@ -62,7 +64,9 @@ class Traffic:
         self._take_slot()
         state.context.progress(f"load: {state.profile} at {state.rate_per_s:g}/s")
         try:
+            closing.note_ledger(state)
             state.session = start_load(plan, state.context.records)
+            closing.note_ledger(state)
         except BaseException:
             host.give_back(state.lease)
             raise

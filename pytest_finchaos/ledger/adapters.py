@@ -11,7 +11,7 @@ from pytest_finchaos.ledger.adapter_dbapi import DbApiLedger
 from pytest_finchaos.ledger.adapter_rest import RestLedger
 from pytest_finchaos.ledger.adapter_sql import SqlLedger
 from pytest_finchaos.ledger.facts import Scope
-from pytest_finchaos.ledger.reader import LedgerReader
+from pytest_finchaos.ledger.reader import LedgerReader, LedgerUnreachable
 from pytest_finchaos.ledger.rows import MAX_ROWS, TABLES, columns
 from pytest_finchaos.ledger.target import Api, Target, lookup_operation, money_operation
 from pytest_finchaos.load import data
@@ -108,15 +108,17 @@ def read_data(spec: EnvironmentSpec, environment: Target) -> Mapping[str, DataSp
     """The environment's test data with what files and the ledger's database hold now.
 
     Raises:
-        LedgerUnreachable: The database did not answer in time.
-        UserError: A source cannot be read.
+        UserError: A source cannot be read, or the database did not answer in time.
     """
 
     def ask(name: str, query: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
         ledger = spec.ledger
         if ledger is None or ledger.adapter != "sql":
             raise UserError(f"data {name!r}", "is a query, and the environment's ledger has no SQL connection")
-        return _sql(spec, ledger, environment, SystemClock(), data.MAX_ROWS).ask(name, query)
+        try:
+            return _sql(spec, ledger, environment, SystemClock(), data.MAX_ROWS).ask(name, query)
+        except LedgerUnreachable as error:
+            raise UserError(f"data {name!r}", str(error)) from None
 
     return data.read(spec.data, ask)
 

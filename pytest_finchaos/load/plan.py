@@ -33,6 +33,7 @@ class LoadPlan:
         drop_after_s: An arrival that the cap kept back for longer is dropped.
         setup_values: Placeholder values known beforehand; setup operations add to them.
         environment: Environment id, carried as a tag by the driver's process; "" for none.
+        references: True to keep the system's own ids beside the records (see `load.references`).
     """
 
     profile: Profile
@@ -48,6 +49,7 @@ class LoadPlan:
     drop_after_s: float = 5.0
     setup_values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     environment: str = ""
+    references: bool = False
 
     @property
     def mapped(self) -> Profile:

@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 
 from pytest_finchaos.load.history import HistoryReader
 from pytest_finchaos.load.plan import LoadPlan
+from pytest_finchaos.load.references import FILE as REFERENCES
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import History
 from pytest_finchaos.runtime import codec
@@ -87,6 +88,7 @@ class LoadSession:
     Attributes:
         plan: The plan.
         records: The record file.
+        references: File of the system's own ids, where the plan keeps them.
         started_ns: CLOCK_MONOTONIC of the start.
         setup_values: What setup operations provided, e.g. a token; kept in memory, never written.
         not_mapped: Operations of the profile that the environment does not map.
@@ -96,6 +98,7 @@ class LoadSession:
     def __init__(self, plan: LoadPlan, directory: Path, clock: Clock) -> None:
         self.plan = plan
         self.records = directory / RECORDS
+        self.references = directory / REFERENCES
         self.started_ns = 0
         self.setup_values: Mapping[str, Any] = {}
         self.not_mapped = plan.not_mapped

@@ -25,6 +25,8 @@ from pytest_finchaos.load.driver.engine import Engine
 from pytest_finchaos.load.driver.exchange import Exchange
 from pytest_finchaos.load.plan import LoadPlan
 from pytest_finchaos.load.records import Kind, Record, RecordWriter
+from pytest_finchaos.load.references import FILE as REFERENCES
+from pytest_finchaos.load.references import ReferenceWriter
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import Outcome, Purpose
 from pytest_finchaos.runtime import codec
@@ -117,7 +119,10 @@ class _Load:
                 context={},
             )
 
-        self._engine = Engine(plan, values, writer=self._writer, exchange=self._exchange, clock=clock, fire=fire)
+        keep = ReferenceWriter(records.with_name(REFERENCES)).keep if plan.references else None
+        self._engine = Engine(
+            plan, values, writer=self._writer, exchange=self._exchange, clock=clock, fire=fire, keep=keep
+        )
         environment.finchaos_engine = self._engine
         self._runner = environment.create_local_runner()
         spawned = gevent.event.Event()

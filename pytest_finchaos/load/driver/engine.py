@@ -48,6 +48,7 @@ class Engine:
         exchange: How requests are sent.
         clock: The clock.
         fire: Called after each attempt, for Locust's listeners.
+        keep: Called with arrival, operation and body of each answer, where the system's own ids are needed later.
     """
 
     def __init__(
@@ -59,9 +60,11 @@ class Engine:
         exchange: Exchange,
         clock: Clock,
         fire: Fire,
+        keep: Callable[[int, OperationSpec, bytes], None] | None = None,
     ) -> None:
         self._plan, self._values, self._writer = plan, dict(values), writer
         self._exchange, self._clock, self._fire = exchange, clock, fire
+        self._keep = keep
         self._profile = plan.mapped
         self._arrivals = plan.arrivals()
         self._positions = {name: position for position, name in enumerate(plan.names)}
@@ -180,6 +183,8 @@ class Engine:
         )
         done_ns = self._clock.now_ns()
         reading = requests.classify(flight.operation, status, detail, body, headers)
+        if self._keep is not None and reading.reference:
+            self._keep(flight.arrival.index, flight.operation, body)
         self._writer.write(
             start._replace(
                 kind=Kind.END,
