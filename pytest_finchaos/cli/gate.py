@@ -12,13 +12,13 @@ from pathlib import Path
 from pytest_finchaos.cli import reports
 from pytest_finchaos.environments.config import find_configuration, load_configuration
 from pytest_finchaos.gates import document, github, gitlab, junit, policy, text
-from pytest_finchaos.gates.attempts import instant
 from pytest_finchaos.gates.decide import decide, not_concerned
 from pytest_finchaos.gates.result import GateResult
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.result import RunResult
 from pytest_finchaos.runtime.clock import now_utc
 from pytest_finchaos.runtime.files import append_line, write_atomic
+from pytest_finchaos.slo.attempts import instant
 
 _SUMMARY = "GITHUB_STEP_SUMMARY"
 _EPILOG = """exit codes: 0 pass, 1 failed or blocked (missing, stale, empty, deselected, lost, invalid, unchecked,

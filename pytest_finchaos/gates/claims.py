@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pytest_finchaos.gates.attempts import instant
 from pytest_finchaos.gates.policy import ClaimSpec, GateSpec
 from pytest_finchaos.gates.result import ClaimRow, State
 from pytest_finchaos.model.errors import suggest
 from pytest_finchaos.model.result import RunResult
 from pytest_finchaos.model.verdict import Verdict
+from pytest_finchaos.slo.attempts import instant
 from pytest_finchaos.slo.objective import percent
 from pytest_finchaos.slo.pool import Sample, pool, sample
 

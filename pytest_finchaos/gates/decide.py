@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pytest_finchaos.gates import claims
-from pytest_finchaos.gates.attempts import Attempt, by_drill, counts, distinct, instant
 from pytest_finchaos.gates.policy import WARN, GateSpec, matches
 from pytest_finchaos.gates.result import ClaimRow, GateResult, Row, State, Status, plural
 from pytest_finchaos.model.errors import suggest
 from pytest_finchaos.model.result import DrillResult, RunResult
 from pytest_finchaos.model.verdict import Verdict
+from pytest_finchaos.slo.attempts import Attempt, by_drill, counts, distinct, instant
 
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between the clock of a CI worker and ours
 _ORDER = list(State)
