@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class Answer:
     """Status, headers and JSON body."""
 
     status: int
-    headers: http.client.HTTPMessage
+    headers: Message
     body: Any
 
 
