@@ -34,19 +34,27 @@ def provide(request: pytest.FixtureRequest) -> Generator[Drill, None, None]:
 def context_of(item: pytest.Item) -> DrillContext:
     """Names, seed and folders of the drill that ``item`` is."""
     ours = session.of(item.config)
-    short = hashlib.blake2b(f"{ours.identity.id}/{item.nodeid}".encode(), digest_size=4).hexdigest()
+    name = name_of(item)
+    short = hashlib.blake2b(f"{ours.identity.id}/{name}".encode(), digest_size=4).hexdigest()
     return DrillContext(
-        node_id=item.nodeid,
-        slug=f"{slug(item.nodeid)}-{short}",
+        node_id=name,
+        slug=f"{slug(name)}-{short}",
         run_id=ours.identity.id,
-        seed=f"{ours.identity.seed}/{item.nodeid}",
+        seed=f"{ours.identity.seed}/{name}",
         key_prefix=f"fc-{short}",
         directory=ours.directory,
         profile_folders=ours.profile_folders(),
-        replay=ours.replay(item.nodeid),
+        replay=ours.replay(name),
         anchor=ours.identity.anchor,
         progress=lambda text: progress.say(item.config, text),
     )
+
+
+def name_of(item: pytest.Item) -> str:
+    """The node id as pytest gives it: ``--dist loadgroup`` appends ``@GROUP``, which must change no seed and no gate."""
+    if getattr(item.config.option, "loadgroup", False) and item.get_closest_marker("xdist_group"):
+        return item.nodeid.rpartition("@")[0]
+    return item.nodeid
 
 
 def slug(node_id: str) -> str:
