@@ -15,6 +15,7 @@ from pytest_finchaos.integration import progress, session
 if TYPE_CHECKING:
     from pytest_finchaos.drill.drill import Drill
 
+_GROUP = "xdist_group"
 KEY: pytest.StashKey[Drill] = pytest.StashKey()
 
 
@@ -51,10 +52,9 @@ def context_of(item: pytest.Item) -> DrillContext:
 
 
 def name_of(item: pytest.Item) -> str:
-    """The node id as pytest gives it: ``--dist loadgroup`` appends ``@GROUP``, which must change no seed and no gate."""
-    if getattr(item.config.option, "loadgroup", False) and item.get_closest_marker("xdist_group"):
-        return item.nodeid.rpartition("@")[0]
-    return item.nodeid
+    """The node id as pytest gives it: ``--dist loadgroup`` appends ``@GROUP``, which must change no seed, no gate."""
+    groups = (mark.args[0] if mark.args else mark.kwargs.get("name", "default") for mark in item.iter_markers(_GROUP))
+    return item.nodeid.removesuffix("@" + "_".join(sorted({str(group) for group in groups})))
 
 
 def slug(node_id: str) -> str:
