@@ -42,7 +42,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         epilog=_EPILOG,
         allow_abbrev=False,
     )
-    parser.add_argument("run_dir", metavar="RUN_DIR", nargs="?", help="the run whose report is made again from report.json")
+    parser.add_argument("run_dir", metavar="RUN_DIR", nargs="?", help="run whose report is made again from report.json")
     parser.add_argument("--review", action="store_true", help="a reliability review over a folder of runs")
     parser.add_argument("--since", metavar="TIME", default="30d", help="12h, 30d, 4w or an ISO date (default: 30d)")
     parser.add_argument("--reports", metavar="DIR", default=reports.DEFAULT, help="folder of runs (default: reports)")

@@ -19,6 +19,7 @@ class RecoveryLine:
         drill: Node id.
         fault: The fault in words.
         limit_s: The limit that the newest run asked for, or None.
+        limits: How many different limits the runs asked for.
         within: Runs that were within the limit that they asked for.
         decided: Runs that were decided against a limit.
         undecided: Runs whose recovery could not be decided.
@@ -33,6 +34,7 @@ class RecoveryLine:
     drill: str
     fault: str
     limit_s: float | None
+    limits: int
     within: int
     decided: int
     undecided: int
@@ -55,7 +57,8 @@ class RecoveryLine:
             return "no limit was asked"
         if not self.decided:
             return f"none decided against {seconds(self.limit_s)}"
-        return f"{self.within} of {self.decided} within {self.limit_s:g} s"
+        limit = f"{self.limit_s:g} s" if self.limits == 1 else f"the limit of its run, the newest {self.limit_s:g} s"
+        return f"{self.within} of {self.decided} within {limit}"
 
     @property
     def worst(self) -> str:
@@ -102,6 +105,7 @@ def _line(drill: str, fault: str, rows: Sequence[tuple[RecoveryResult, bool]]) -
         drill=drill,
         fault=fault,
         limit_s=asked[-1].within_s if asked else None,
+        limits=len({row.within_s for row in asked}),
         within=sum(row.verdict is Verdict.PASS for row in decided),
         decided=len(decided),
         undecided=len(asked) - len(decided) + sum(row.outcome == "undecided" for row in sound if row not in asked),
