@@ -23,6 +23,7 @@ from pytest_finchaos.model.topology import Instance
 from pytest_finchaos.runtime.clock import NS_PER_S
 from pytest_finchaos.runtime.waiting import Not, Waited, wait_for
 
+CANNOT = "backend command cannot kill or pause it"
 LOG = "system.log"
 WORKDIR = "system"
 HANDED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")
@@ -44,7 +45,7 @@ class CommandBackend(ExternalBackend):
     def __init__(self, ground: Ground) -> None:
         super().__init__(ground)
         self._plan, self._program = self._planned()
-        self._foreign: dict[str, str] = {}
+        self._untouchable: dict[str, str] = {}
 
     def _planned(self) -> tuple[SystemPlan, Path]:
         spec, ground = self._spec, self._ground
@@ -89,7 +90,7 @@ class CommandBackend(ExternalBackend):
     @property
     def cannot(self) -> Mapping[str, str]:
         """Beside that: components whose processes are not ours cannot be killed or paused."""
-        return {**self.unchecked, **{f"kill or pause {name}": text for name, text in self._foreign.items()}}
+        return {**self.unchecked, **{f"kill or pause {name}": text for name, text in self._untouchable.items()}}
 
     def start(self) -> None:
         """The stop command into the journal, then the start command, then readiness at every address."""
@@ -100,8 +101,8 @@ class CommandBackend(ExternalBackend):
         self._run(self._ground.clock.now_ns())
         self.notes = tuple(self.named.notes())
         for name in self._spec.components:
-            if foreign := self._foreign_owner(name):
-                self._foreign[name] = foreign
+            if why := self._why_not_alone(name):
+                self._untouchable[name] = why
 
     def _run(self, started_ns: int) -> None:
         self._ground.control.call("system-start")
@@ -189,7 +190,7 @@ class CommandBackend(ExternalBackend):
         return {name: found for name in self._spec.components if (found := self._instance(name)) is not None}
 
     def _instance(self, name: str) -> Instance | None:
-        roots = self._roots(name)
+        roots = [] if self._why_not_alone(name) else self._roots(name)
         ticks = tagged.start_ticks(roots[0]) if roots else None
         if ticks is None:
             return None
@@ -211,24 +212,28 @@ class CommandBackend(ExternalBackend):
         """The tree of whoever listens for a component; empty when nobody does.
 
         Raises:
-            UserError: The listener is not of this environment.
+            UserError: The listener is not of this environment, or started that of another component.
         """
         roots = self._roots(name)
-        if not roots and (foreign := self._foreign_owner(name)):
-            raise UserError(f"component {name}", foreign)
+        if why := self._why_not_alone(name):
+            raise UserError(f"component {name}", why)
         return tuple(dict.fromkeys(pid for root in roots for pid in tagged.tree_of(root)))
 
-    def _foreign_owner(self, name: str) -> str:
-        """Why a component that listens has no processes of ours; "" when it has, or does not listen."""
+    def _why_not_alone(self, name: str) -> str:
+        """Why the processes of a component that listens cannot be ended by themselves; "" when they can."""
         host, port = external.split(self._addresses[name])
         if host not in external.LOCAL_HOSTS:
-            return f"backend command cannot kill or pause it: it is on host {host}"
-        if not listeners.inodes_on(port) or self._roots(name):
+            return f"{CANNOT}: it is on host {host}"
+        if not listeners.inodes_on(port):
             return ""
+        if roots := self._roots(name):
+            tree = {pid for root in roots for pid in tagged.tree_of(root)}
+            others = [other for other in self._addresses if other != name and tree & set(self._roots(other))]
+            return f"{CANNOT}: its process {roots[0]} started that of {', '.join(others)} too" if others else ""
         owner = listeners.describe_owner(port)
-        return f"backend command cannot kill or pause it: {owner} listens there and did not come of the start command"
+        return f"{CANNOT}: {owner} listens there and did not come of the start command"
 
     def missing(self, name: str) -> UserError:
-        """Nobody listens, or somebody who is not ours."""
-        what = self._foreign_owner(name) or f"does not run now: nobody listens at {self._addresses[name]}"
+        """Nobody listens, or somebody who is not ours, or not by himself."""
+        what = self._why_not_alone(name) or f"does not run now: nobody listens at {self._addresses[name]}"
         return UserError(f"component {name}", what, cure=f"see {self._plan.log}")

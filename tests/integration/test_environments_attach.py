@@ -91,14 +91,18 @@ def test_a_toxic_on_the_systems_own_proxy_acts_and_goes_and_that_of_others_stays
 def test_a_sweep_takes_our_faults_and_opens_what_we_closed_and_nothing_else(system: OwnSystem, tmp_path: Path) -> None:
     with attached(tmp_path, system.configuration()) as environment:
         edge = environment.edge("api", "store")
-        arm(faults.Latency(edge, latency_ms=50), environment=environment, injection_id="1-latency")
-        arm(faults.Down(edge), environment=environment, injection_id="2-down")
+        armed = [
+            arm(faults.Latency(edge, latency_ms=50), environment=environment, injection_id="1-latency"),
+            arm(faults.Down(edge), environment=environment, injection_id="2-down"),
+        ]
         assert not system.proxy.proxy(LINK).enabled
         environment.reset()
         assert system.proxy.proxy(LINK).enabled
         assert toxics(system) == ["theirs"]
         assert toxics(system, FOREIGN) == ["theirs"]
         assert "faults swept" in environment.events()[-1].text
+        for each in armed:
+            each.disarm()  # by somebody else already, which is no error
 
 
 def test_what_cannot_be_done_is_listed_and_refused(system: OwnSystem, tmp_path: Path) -> None:

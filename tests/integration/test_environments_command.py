@@ -29,6 +29,20 @@ from tests.systems.own import COMMAND, DOWN, OPERATIONS, RETURNS, STAYS, TINY, w
 
 RUN = "20260101T000000-0000"
 
+ONE = """
+[environments.tiny]
+backend = "command"
+allowed_hosts = ["127.0.0.1"]
+start = ["{python}", "TINY_PY", "api", "--port", "{port.api}"]
+stop = ["true"]
+variables = { TINY_BUILD = "one" }
+
+[environments.tiny.components.api]
+ready = { http = "/ready", within_s = 20 }
+identity = { http = "/ready", field = "build" }
+
+"""
+
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -64,8 +78,8 @@ def test_a_system_is_started_reached_and_stopped(up: str, tmp_path: Path) -> Non
         assert environment.edge("api", "store").listen != environment.direct_address("store")
         assert environment.verify_served() == ()
         assert environment.unproven == ()
-        assert environment.cannot == {}
-        assert set(environment.instances()) == {"store", "api"}
+        assert environment.unchecked == {}
+        assert "store" in environment.instances()
         ports = [int(environment.direct_address(name).rpartition(":")[2]) for name in ("store", "api")]
         assert stops(tmp_path) == 0
     assert stops(tmp_path) == 1
@@ -84,26 +98,60 @@ def test_a_toxic_on_an_edge_that_was_handed_over_acts(tmp_path: Path) -> None:
         assert armed.prove_gone(5).seen is False
 
 
-@pytest.mark.parametrize("up", [RETURNS, STAYS], ids=["a start command that returns", "one that stays"])
-def test_a_component_whose_listener_is_ours_is_killed_paused_and_healed(up: str, tmp_path: Path) -> None:
-    name = "store" if up == RETURNS else "api"  # of the other script it is the foreground process itself
-    with commanded(write_command(tmp_path, up=up)) as environment:
-        before = environment.instance(name)
-        assert environment.processes(name) == (before.pid,)
-        component = environment.component(name)
+def kill(environment: Environment, name: str) -> None:
+    killed = arm(faults.Kill(environment.component(name)), environment=environment, injection_id="2-kill")
+    assert killed.observe(5).seen
+    killed.disarm()
+
+
+def test_a_component_whose_listener_is_ours_is_killed_paused_and_healed(tmp_path: Path) -> None:
+    with commanded(write_command(tmp_path)) as environment:
+        before = environment.instance("store")
+        assert environment.processes("store") == (before.pid,)
+        component = environment.component("store")
         paused = arm(faults.Pause(component), environment=environment, injection_id="1-pause")
         assert paused.observe(5).seen, paused.result().evidence
         paused.disarm()
         assert paused.prove_gone(5).seen is False
-        killed = arm(faults.Kill(component), environment=environment, injection_id="2-kill")
-        assert killed.observe(5).seen
-        killed.disarm()
+        kill(environment, "store")
         with pytest.raises(UserError, match="does not run now: nobody listens"):
-            environment.instance(name)
-        assert environment.processes(name) == ()
-        assert any(f"component {name}" in problem for problem in environment.verify_served())
+            environment.instance("store")
+        assert environment.processes("store") == ()
+        assert any("component store" in problem for problem in environment.verify_served())
         environment.heal(20)
-        assert environment.instance(name).pid != before.pid
+        assert environment.instance("store").pid != before.pid
+        assert get(environment.base_url("api")) == 200
+
+
+def test_a_foreground_command_that_is_the_component_itself_is_started_again_by_healing(tmp_path: Path) -> None:
+    text = ONE.replace("TINY_PY", str(TINY))
+    with commanded(write_command(tmp_path, text=text)) as environment:
+        before = environment.instance("api")
+        kill(environment, "api")
+        wait_for(
+            lambda: True if environment.events()[-1].kind == "start-command-ended" else Not("no end is told"),
+            what="the end of the start command to be told",
+            within_s=10,
+        )
+        assert any("SIGKILL" in problem for problem in environment.verify_served())
+        environment.heal(20)
+        assert environment.instance("api").pid != before.pid
+        assert environment.verify_served() == ()
+
+
+def test_what_a_running_start_command_does_not_start_again_is_told(tmp_path: Path) -> None:
+    with commanded(write_command(tmp_path, up=STAYS)) as environment:
+        kill(environment, "store")
+        with pytest.raises(UserError, match=r"component store: is not ready.*the start command still runs"):
+            environment.heal(1)
+
+
+def test_a_component_whose_process_started_that_of_another_cannot_be_ended_alone(tmp_path: Path) -> None:
+    with commanded(write_command(tmp_path, up=STAYS)) as environment:
+        assert set(environment.cannot) == {"kill or pause api"}
+        with pytest.raises(UserError, match="started that of store too"):
+            arm(faults.Kill(environment.component("api")), environment=environment, injection_id="1-kill")
+        assert set(environment.instances()) == {"store"}
         assert get(environment.base_url("api")) == 200
 
 
