@@ -50,6 +50,8 @@ class SpokenEffect:
             kept = self.reach.session(self.speaker)
             if isinstance(kept, Exchange):
                 self.unable = f"no pooled connection could be opened before the fault: {said(kept)}"
+            elif kept.exchange(self.speaker.again, PATIENCE_S).how in (How.ENDED, How.RESET):
+                kept.close()  # the target closes after each answer: nobody pools connections to it
             else:
                 self._kept = kept
 
