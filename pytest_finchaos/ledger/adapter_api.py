@@ -17,7 +17,8 @@ from pytest_finchaos.ledger.resolve import spread, told_items
 from pytest_finchaos.ledger.rows import Typing
 from pytest_finchaos.ledger.target import Asks
 from pytest_finchaos.ledger.wording import plural
-from pytest_finchaos.load.request import placeholders
+from pytest_finchaos.load.client import Answer
+from pytest_finchaos.load.request import dig, placeholders
 from pytest_finchaos.model.history import History, Operation, Outcome
 from pytest_finchaos.model.money import Extract, Payment
 from pytest_finchaos.model.spec import EnvironmentSpec, LedgerSpec, OperationSpec
@@ -141,6 +142,31 @@ class ApiLedger:
             raise LedgerUnreachable(f"{self._lookup.name!r} of {arrival.key} got no answer that says anything: {how}")
         paths = {"key": f"={arrival.key}", **self._paths}
         return Typing(self._where, self._ledger.amount).items(Payment, items, paths)
+
+
+class Learning:
+    """Sends requests, and keeps the ids that answers tell: a replay may be told an id that the load was not.
+
+    Args:
+        api: Sends requests.
+        operation: The operation that moves money.
+        references: See `References`.
+    """
+
+    def __init__(self, api: Asks, operation: OperationSpec, references: References) -> None:
+        self._api, self._operation = api, operation
+        self.references: dict[int, tuple[str, ...]] = {index: tuple(ids) for index, ids in references.items()}
+
+    def send(
+        self, operation: OperationSpec, values: Mapping[str, Any], timeout_s: float, *, direct: bool = False
+    ) -> Answer:
+        """See `target.Asks`."""
+        answer = self._api.send(operation, values, timeout_s, direct=direct)
+        if operation.name == self._operation.name and answer.reference and operation.reference:
+            told = str(dig(answer.json, operation.reference))
+            known = self.references.get(values["index"], ())
+            self.references[values["index"]] = known if told in known else (*known, told)
+        return answer
 
 
 def _parsed(body: bytes) -> Any:

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_finchaos.ledger.adapter_api import ApiLedger, References, Sample
+from pytest_finchaos.ledger.adapter_api import ApiLedger, Learning, References, Sample
 from pytest_finchaos.ledger.adapter_dbapi import DbApiLedger
 from pytest_finchaos.ledger.adapter_rest import RestLedger
 from pytest_finchaos.ledger.adapter_sql import SqlLedger
 from pytest_finchaos.ledger.facts import Scope
 from pytest_finchaos.ledger.reader import LedgerReader, LedgerUnreachable
 from pytest_finchaos.ledger.rows import MAX_ROWS, TABLES, columns
-from pytest_finchaos.ledger.target import Api, Target, lookup_operation, money_operation
+from pytest_finchaos.ledger.target import Api, Asks, Target, lookup_operation, money_operation
 from pytest_finchaos.load import data
 from pytest_finchaos.load.request import placeholders
 from pytest_finchaos.model.errors import UserError
@@ -33,11 +33,13 @@ class Opened:
     Args:
         reader: Reads it.
         history: What can be judged with it: everything, or what is looked up.
+        api: Sends requests, for everything that the check asks.
         left_out: What of the history is not in it and why, or "".
     """
 
     reader: LedgerReader
     history: History
+    api: Asks
     left_out: str = ""
 
 
@@ -64,14 +66,22 @@ def open_ledger(
         if lookup is None:
             where = f"{spec.source}: environments.{spec.name}.ledger"
             raise UserError(where, "adapter 'api' needs a look-up", cure='write lookup = "OPERATION"')
-        sample = Sample.of(history, money_operation(spec, ledger), lookup, references)
+        money = money_operation(spec, ledger)
+        learning = Learning(api, money, references)
+        sample = Sample.of(history, money, lookup, references)
         reader = ApiLedger(
-            spec, ledger, lookup=lookup, sample=sample.operations, api=api, clock=clock, references=references
+            spec,
+            ledger,
+            lookup=lookup,
+            sample=sample.operations,
+            api=learning,
+            clock=clock,
+            references=learning.references,
         )
-        return Opened(reader, sample.history, sample.left_out)
+        return Opened(reader, sample.history, learning, sample.left_out)
     if ledger.adapter == "rest":
-        return Opened(RestLedger(spec, ledger, api, clock=clock), history)
-    return Opened(_sql(spec, ledger, target, clock), history)
+        return Opened(RestLedger(spec, ledger, api, clock=clock), history, api)
+    return Opened(_sql(spec, ledger, target, clock), history, api)
 
 
 def read_ledger(

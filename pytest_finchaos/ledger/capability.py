@@ -12,7 +12,9 @@ from pytest_finchaos.model.spec import EnvironmentSpec, LedgerSpec, OperationSpe
 KEYED = "payments under the drill's keys"
 COUNTED = "how many payments stand under a key"
 ALL = "all payments"
-ENTRIES, BALANCES, BUSY = "entries", "balances", "busy"
+ENTRIES = "the bookings of each payment"
+BALANCES = "the balances of the accounts"
+BUSY = "to know what is still under way"
 CUT = "a settlement file"
 BESIDE = "a look-up beside the ledger"
 AGAIN = "a key in the request"
@@ -34,6 +36,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "settlement-totals": (CUT,),
     LOOKUP: (BESIDE,),
 }
+_TABLES: Mapping[str, str] = {ENTRIES: "entries", BALANCES: "balances", BUSY: "busy"}
 ADAPTERS = ("sql", "rest", "api")
 ALWAYS: Mapping[str, frozenset[str]] = {
     "sql": frozenset({KEYED, COUNTED, ALL}),
@@ -82,7 +85,7 @@ def given(ledger: LedgerSpec, operation: OperationSpec, lookup: OperationSpec | 
         found.clear()  # payments of this drill could not be told from others
     tables = ledger.queries if ledger.adapter == "sql" else ledger.endpoints
     if ledger.adapter != "api":
-        found |= {name for name in (ENTRIES, BALANCES, BUSY) if name in tables}
+        found |= {need for need, table in _TABLES.items() if table in tables}
         found |= {BESIDE} if lookup is not None else set()
     elif lookup is not None and lookup.items is not None and "reference" not in placeholders(lookup):
         found.add(COUNTED)

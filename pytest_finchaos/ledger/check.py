@@ -112,7 +112,7 @@ def check_money(
         opened = open_ledger(
             spec, spec.ledger, environment, history=history, api=api, references=references or {}, clock=clock
         )
-        means = Means(opened.reader, api, clock, scope(spec, spec.ledger))
+        means = Means(opened.reader, opened.api, clock, scope(spec, spec.ledger))
         report = check_through(
             opened.history, spec=spec, ledger=spec.ledger, means=means, injections=injections, before=before
         )
