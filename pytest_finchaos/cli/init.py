@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_finchaos.model.errors import UserError
 
 if TYPE_CHECKING:
+    from pytest_finchaos.cli.init_ledger import Ledger
     from pytest_finchaos.cli.init_openapi import Proposed
     from pytest_finchaos.cli.init_toml import System
 
@@ -92,18 +93,25 @@ def refuse_mixed(arguments: argparse.Namespace) -> None:
 
 def describe(arguments: argparse.Namespace, folder: Path) -> System:
     """Everything that is known of the system, asked for where it can be."""
-    from pytest_finchaos.cli import init_ledger, init_openapi
+    from pytest_finchaos.cli import init_openapi
 
-    ledger = init_ledger.of(arguments.ledger, folder) if arguments.ledger else None
     proposed: tuple[Proposed, ...] = ()
     if arguments.openapi:
         proposed = init_openapi.parse(init_openapi.fetch(arguments.openapi), arguments.openapi)
-    common: Mapping[str, Any] = {"name": arguments.name, "proposed": proposed, "ledger": ledger}
+    common: Mapping[str, Any] = {"name": arguments.name, "proposed": proposed}
+    if arguments.start is not None:
+        return commanded(arguments, folder, common)
+    common = {**common, "ledger": books(arguments.ledger, folder)}
     if arguments.url is not None:
         return attached(arguments.url, common)
-    if arguments.compose is not None:
-        return composed(Path(arguments.compose), folder, common)
-    return commanded(arguments, folder, common)
+    return composed(Path(arguments.compose), folder, common)
+
+
+def books(url: str | None, folder: Path) -> Ledger | None:
+    """The ledger, when one is named."""
+    from pytest_finchaos.cli import init_ledger
+
+    return init_ledger.of(url, folder) if url else None
 
 
 def attached(url: str, common: Mapping[str, Any]) -> System:
@@ -141,12 +149,15 @@ def commanded(arguments: argparse.Namespace, folder: Path, common: Mapping[str, 
         raise UserError("--command", "is empty", cure='e.g. --command "node server.js"')
     target = init_probe.Target(LOOPBACK, port_of(arguments.port))
     further = plain_reads(common["proposed"])
-    chosen = init_probe.Chosen(None, "/", doubt="the system was not asked: name a read that answers 2xx")
-    if not arguments.no_start:
+    if arguments.no_start:
+        chosen = init_probe.Chosen(None, "/", doubt="the system was not asked: name a read that answers 2xx")
+        ledger = books(arguments.ledger, folder)
+    else:
         with init_start.started(start, stop, target, folder):
             chosen = init_probe.choose(init_probe.ask(target, further))
+            ledger = books(arguments.ledger, folder)  # its first start may have made the database
     component = Component("api", target.address, chosen.ready, START_WITHIN_S)
-    return System(components=(component,), chosen=chosen, start=start, stop=stop, **common)
+    return System(components=(component,), chosen=chosen, start=start, stop=stop, ledger=ledger, **common)
 
 
 def composed(file: Path, folder: Path, common: Mapping[str, Any]) -> System:

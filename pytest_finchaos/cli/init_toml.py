@@ -211,7 +211,8 @@ def authorise(where: str, system: System, pays: Proposed | None) -> list[str]:
         body, outcomes = pays.body if pays.body is not None else body, pays.outcomes
     return [
         "# The payment. The idempotency key {key} stands in a header, in the path or in the body; a try again has the",
-        "# same key. Outcomes are read by status, by json:FIELD=VALUE or header:NAME=VALUE, or by both:",
+        '# same key. An amount is whole minor units (1234), or text of major ones: "{amount_major}" is "12.34".',
+        "# Outcomes are read by status, by json:FIELD=VALUE or header:NAME=VALUE, or by both:",
         '#     declined = ["200 & json:status=DECLINED"], ok = ["200"]         the most specific one counts',
         *([f"# {pays.method} {pays.path} of your document: {pays.summary or pays.name}"] if pays else []),
         f"[{where}.operations.authorise]",
