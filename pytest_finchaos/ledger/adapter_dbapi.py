@@ -187,10 +187,10 @@ class DbApiLedger:
     def _public(self, error: BaseException) -> BaseException:
         """An error of the look, as it may be told."""
         driver = self._driver() if not isinstance(error, UserError) else None
-        if driver is not None and isinstance(error, driver.Error):
+        if driver is not None and isinstance(error, driver.Error) and _unreachable(driver, error):
             return LedgerUnreachable(f"the ledger does not answer: {self._told(error)}")
-        if isinstance(error, TypeError):  # connect() got an argument that it does not know
-            return UserError(f"{self._where}.connect", self._told(error), allowed=(), cure="see the driver's connect()")
+        if driver is not None and isinstance(error, driver.Error | TypeError):  # e.g. an argument that it does not know
+            return UserError(f"{self._where}.connect", self._told(error), cure="see the driver's connect()")
         return error
 
     def _told(self, error: BaseException) -> str:

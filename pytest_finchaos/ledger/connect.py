@@ -63,7 +63,7 @@ def destination(driver: str, connect: Mapping[str, Any], target: Target, where: 
         if host not in allowed and not (host == "localhost" and any(map(_loopback, allowed))):
             what = f"host {host!r} is not allowed"
             raise UserError(where, what, allowed=allowed, got=host, cure="add it to allowed_hosts if it may be asked")
-    if not hosts:
+    if not hosts and not set(HOSTS) & set(texts):  # a socket in the file system is on this machine
         _file(driver, texts, where)
     return Destination(filled, secrets)
 
