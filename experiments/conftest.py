@@ -4,3 +4,4 @@ from pytest_finchaos import environment_fixture
 
 payments = environment_fixture("payments", scope="session")
 payments_rounding = environment_fixture("payments-rounding")
+payments_releases = environment_fixture("payments-releases", scope="module")

@@ -58,6 +58,7 @@ def result(state: DrillState, test_outcome: str, text: str) -> DrillResult:
         injections=tuple(injection.result() for injection in state.injections),
         recoveries=_recoveries(state),
         money=state.money,
+        releases=tuple(release.result() for release in state.releases),
         expected=tuple(state.expected),
         checks=tuple((name, judged.verdict, _texts(judged.reasons)) for name, judged in state.checks),
         not_checked=_not_checked(state),

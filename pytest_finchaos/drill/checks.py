@@ -90,8 +90,9 @@ def _gone(state: DrillState) -> Judged:
 
 def _served(state: DrillState) -> Judged:
     problems = list(state.served_problems)
-    if state.fingerprint_after and state.fingerprint_before != state.fingerprint_after:
-        problems.append(f"fingerprint changed from {state.fingerprint_before[:12]} to {state.fingerprint_after[:12]}")
+    due = state.fingerprint_due or state.fingerprint_before
+    if state.fingerprint_after and due != state.fingerprint_after:
+        problems.append(f"fingerprint changed from {due[:12]} to {state.fingerprint_after[:12]}")
     if problems:
         reasons = [Reason("wrong-build", problem) for problem in problems]
         return _unsound(state, "build-served", reasons, EVERYTHING)

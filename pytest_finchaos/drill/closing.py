@@ -57,6 +57,8 @@ def close(state: DrillState) -> None:
         state.context.progress("settling: healing, waiting for quiet, checking the money")
         _guarded(state, "heal", lambda: environment.heal(HEAL_WITHIN_S))
         _guarded(state, "money", lambda: _check_money(state))
+        for release in state.releases:
+            _guarded(state, "release", release.complete)
         _guarded(state, "build served", lambda: _verify(state))
     state.phases.end()
     state.ended_ns = state.context.clock.now_ns()

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pytest_finchaos.drill import assemble, closing, host
+from pytest_finchaos.drill import canary as canaries
+from pytest_finchaos.drill.canary import SETTLE_S
 from pytest_finchaos.drill.context import DrillContext
 from pytest_finchaos.drill.injection import Injection
 from pytest_finchaos.drill.phases import PhaseLog
@@ -15,6 +17,8 @@ from pytest_finchaos.drill.traffic import Traffic
 from pytest_finchaos.ledger.invariants import INVARIANTS
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.money import MoneyReport
+from pytest_finchaos.rollout.decision import STEP_WITHIN_S
+from pytest_finchaos.rollout.judge import ALPHA, MARGIN
 
 if TYPE_CHECKING:
     from pytest_finchaos.environments.environment import Environment
@@ -84,17 +88,48 @@ class Drill:
         """
         return Injection(self._state, fault)
 
-    def canary(self, component: str, *, version: str, shares: Sequence[float]) -> Release:
-        """Release ``version`` of ``component`` in steps of traffic. Needs a router, which this version has none of.
+    def canary(
+        self,
+        component: str,
+        *,
+        version: str,
+        shares: Sequence[float] = (0.05, 0.25, 1.0),
+        payments: Sequence[int] | None = None,
+        step_within_s: float = STEP_WITHIN_S,
+        alpha: float = ALPHA,
+        margin: float = MARGIN,
+        settle_s: float = SETTLE_S,
+    ) -> Release:
+        """Release ``version`` of ``component`` in steps of traffic, inside the load block.
+
+        It is started beside the version that serves, gets its share of the requests by idempotency key, and is judged
+        all the time: by its errors against those of the old version, and by the ledger. What fails is rolled back at
+        once; what has too few payments is undecided and rolled back, too.
+
+        Args:
+            component: A component with two or more ``versions``.
+            version: The new one.
+            shares: Of the requests, growing, the last one 1.0.
+            payments: For each step the final payments that the new version needs; by default 1000 times the share (50
+                at 5 %, 250 at 25 %) and 50 at the last step.
+            step_within_s: Deadline of each step in seconds.
+            alpha: Probability of a false rollback because of errors, over the whole release.
+            margin: Errors more than so many times as frequent as the old version's are too many.
+            settle_s: A payment is looked up in the ledger this long after its last answer, in seconds.
+
+        Returns:
+            The release; ask it after the load block.
 
         Raises:
-            UserError: Always, in this version: rollout is not available.
+            UserError: Rollout is not available, with the reason; no load runs; unknown component or version; the new
+                version does not become ready.
         """
-        raise UserError(
-            f"drill.canary({component!r}, version={version!r}, shares={tuple(shares)})",
-            "rollout is not available: this version of pytest-finchaos starts no router",
-            cure="declare the new version as an environment of its own and run the drill on both",
+        call = f"drill.canary({component!r}, version={version!r}, …)"
+        asked = canaries.rules(
+            call, shares, payments, step_within_s=step_within_s, alpha=alpha, margin=margin, settle_s=settle_s
         )
+        canary = canaries.Canary(self._state, component, version=version, rules=asked, settle_s=settle_s, call=call)
+        return canary.run()
 
     def expect_violation(self, name: str) -> None:
         """Declare beforehand that this drill looks for a violation of the invariant ``name``.

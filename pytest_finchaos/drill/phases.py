@@ -27,6 +27,11 @@ class PhaseLog:
         self._open = (phase, now)
         return now
 
+    @property
+    def current(self) -> Phase | None:
+        """The phase that is open, or None."""
+        return None if self._open is None else self._open[0]
+
     def end(self, now_ns: int | None = None) -> None:
         """End the phase that is open, if one is."""
         if self._open is not None:

@@ -19,6 +19,7 @@ from pytest_finchaos.runtime.leases import HostLease
 
 if TYPE_CHECKING:
     from pytest_finchaos.drill.injection import Injection
+    from pytest_finchaos.drill.release import Release
     from pytest_finchaos.environments.environment import Environment
     from pytest_finchaos.load.session import LoadSession
     from pytest_finchaos.slo.catalogue import Objective
@@ -49,6 +50,8 @@ class DrillState:
     expected: list[str] = field(default_factory=list)
     ledger_before: Extract | None = None  # when the load began, where the ledger may hold payments of others
     money: MoneyReport = field(default_factory=MoneyReport)
+    releases: list[Release] = field(default_factory=list)
+    fingerprint_due: str = ""  # after a promotion: what must serve at the end in place of what served before
     served_problems: tuple[str, ...] = ()
     fingerprint_after: str = ""
     problems: list[str] = field(default_factory=list)

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pytest_finchaos.drill import answers, closing, host
+from pytest_finchaos.drill.served import named, tag_of
 from pytest_finchaos.drill.state import DrillState
 from pytest_finchaos.ledger.adapters import keeps_references, read_data
 from pytest_finchaos.load.plan import LoadPlan
@@ -45,7 +46,7 @@ class Traffic:
         state.fingerprint_before = environment.fingerprint
         profile = load_profile(state.profile, state.context.profile_folders)
         state.objectives = load_objectives(environment.spec.slos, environment.spec.source)
-        operations = environment.spec.operations
+        operations = named(environment.spec.operations, environment.routed, tag_of(state.context.seed))
         plan = LoadPlan(
             profile=profile,
             rate_per_s=state.rate_per_s,

@@ -88,6 +88,7 @@ class Backend(abc.ABC):
     Attributes:
         proxies: The proxies on its edges.
         proxy_url: API of the fault proxy, "" when there is none.
+        routed: Components that stand behind a router.
         built: True when its fingerprint is known before anything runs.
         notes: What a reader of the report must know.
         unproven: Components of which nobody can say which build serves.
@@ -97,6 +98,7 @@ class Backend(abc.ABC):
     proxies: Proxies
     proxy_url: str
     built = False
+    routed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     unproven: tuple[str, ...] = ()
     renewed = "as new"

@@ -277,6 +277,11 @@ class Environment:
             problems.append(f"fingerprint {now[:12]} differs from {self.fingerprint[:12]} at the start")
         return tuple(problems)
 
+    @property
+    def routed(self) -> tuple[str, ...]:
+        """Components that stand behind a router."""
+        return self._backend.routed
+
     def rollout(self, component: str) -> Rollout:
         """The versions of one component and the router in front of them.
 

@@ -49,6 +49,7 @@ class ProcessesBackend(Backend):
         self.versions = versions.Versions(
             self.layout, self.prepared, routers, control=ground.control, clock=ground.clock
         )
+        self.routed = tuple(routers.places)
         self._attached = ground.choice.kind == "attached"
         self.notes = tuple(item.note for item in self.prepared.values() if item.note)
         self.proxies = proxies.EdgeProxies(self.proxy_url, self._edges, ground.undo, attached=self._attached)

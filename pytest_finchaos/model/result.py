@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pytest_finchaos.model.history import Counts, GeneratorReport
 from pytest_finchaos.model.money import MoneyReport
+from pytest_finchaos.model.release import ReleaseResult
 from pytest_finchaos.model.timeline import Event, Span
 from pytest_finchaos.model.verdict import Reason, Verdict
 
@@ -179,6 +180,7 @@ class DrillResult:
     impact: Mapping[str, int] = field(default_factory=dict)
     duration_s: float = 0.0
     markers: tuple[str, ...] = ()
+    releases: tuple[ReleaseResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

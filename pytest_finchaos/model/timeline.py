@@ -15,6 +15,7 @@ class Phase(enum.Enum):
     INJECT = "inject"
     HOLD = "hold"
     REMOVE = "remove"
+    RELEASE = "release"
     RECOVER = "recover"
     SETTLE = "settle"
 

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 KEY_IGNORED = "key-ignored"
 ACK_BEFORE_COMMIT = "ack-before-commit"
 FLOAT_ROUNDING = "float-rounding"
+ERRORS = "errors"
 SETTLEMENT_SKIPS = "settlement-skips"
 
 GATEWAY_DEFECTS: Mapping[str, str] = {
     KEY_IGNORED: "every request is a new payment, whatever its Idempotency-Key",
     ACK_BEFORE_COMMIT: "answers 201 first and writes to the ledger later",
     FLOAT_ROUNDING: "books amounts that went through a floating-point conversion",
+    ERRORS: "answers every third payment with status 500 and does nothing",
 }
 SETTLEMENT_DEFECTS: Mapping[str, str] = {
     SETTLEMENT_SKIPS: "leaves about one payment in seven out of the settlement file",

@@ -19,7 +19,7 @@ from . import tokens
 from .authorise import Authoriser, FraudUnavailable
 from .clock import wall_s
 from .database import parse_address
-from .defects import ACK_BEFORE_COMMIT, GATEWAY_DEFECTS
+from .defects import ACK_BEFORE_COMMIT, ERRORS, GATEWAY_DEFECTS
 from .http_client import Caller
 from .identity import Identity, identity_or_exit
 from .ledger import CONNECTIONS, Ledger
@@ -29,6 +29,7 @@ from .pool import Unavailable
 from .web import Problem, answer, build_app, serve
 from .write_behind import WriteBehind
 
+BROKEN_EVERY = 3  # payments, with the defect `errors`
 REQUEST_WITHIN_S = 1.8  # customers wait for 2 s: say "unknown" while they still listen
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class Gateway:
         self._write_behind = WriteBehind(ledger)
         self._authoriser = Authoriser(ledger, fraud, self._write_behind, identity.defects)
         self._metrics = Metrics("gateway")
+        self._asked = 0
 
     def app(self) -> ASGIApp:
         """The application."""
@@ -129,6 +131,9 @@ class Gateway:
             order = parse_order(await request.body())
         except OrderError as error:
             raise Problem(400, "malformed", str(error)) from None
+        self._asked += 1
+        if self._has(ERRORS) and self._asked % BROKEN_EVERY == 0:
+            raise Problem(500, "internal", "the defect `errors` is switched on")
         final = await self._within_deadline(self._authoriser.authorise(key, order))
         self._metrics.count("payments_total", f'status="{final.status}",replayed="{str(final.replayed).lower()}"')
         return answer(final.status, final.body, {"idempotent-replayed": "true" if final.replayed else "false"})

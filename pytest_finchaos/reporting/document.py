@@ -45,7 +45,10 @@ def drill_document(drill: DrillResult) -> dict[str, Any]:
         for row in plain[name]:
             row.update({key.removesuffix("_ns"): date(row[key]) for key in list(row) if key.endswith("_ns")})
     plain["ended_at"] = date(drill.ended_ns)
-    plain["releases"] = []
+    for row in plain["releases"]:
+        for part in (row["times"], *row["steps"]):
+            part.update({key.removesuffix("_ns"): date(part[key]) for key in list(part) if key.endswith("_ns")})
+        row["exposed"] = row["exposure"].get(row["version"])
     plain["checks"] = [{"name": name, "verdict": verdict.value, "text": text} for name, verdict, text in drill.checks]
     plain["money"] = _money_document(drill.money)
     return plain

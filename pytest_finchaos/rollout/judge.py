@@ -27,7 +27,7 @@ FACTORS = (
     20.0,
     50.0,
 )  # of the margin: gross faults are seen after few errors, small ones too
-SHARE_ALPHA = 0.001
+SHARE_ALPHA = 0.0001
 SHARE_WEIGHT = 100.0  # how sharply the alternative of the share check is drawn around the configured share
 
 

@@ -23,7 +23,7 @@ def load(tmp_path: Path, text: str, *overrides: str) -> object:
 
 def test_the_demo_configuration_is_valid() -> None:
     loaded = load_configuration(ROOT / "experiments" / "finchaos.toml")
-    assert set(loaded.environments) == {"payments", "payments-rounding"}
+    assert set(loaded.environments) == {"payments", "payments-rounding", "payments-releases"}
     spec = loaded.environments["payments"]
     assert spec.ledger is not None
     assert spec.ledger.settlement is not None

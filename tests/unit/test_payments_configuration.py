@@ -34,3 +34,12 @@ def test_the_rounding_environment_differs_in_its_declared_defect_only() -> None:
 
     assert declared == FLOAT_ROUNDING
     assert json.dumps(rounding, sort_keys=True) == json.dumps(plain, sort_keys=True)
+
+
+def test_the_environment_of_releases_differs_in_the_versions_of_its_gateway_only() -> None:
+    plain, releases = environments()["payments"], environments()["payments-releases"]
+
+    versions = releases["components"]["gateway"].pop("versions")
+
+    assert next(iter(versions.values())) == {}
+    assert json.dumps(releases, sort_keys=True) == json.dumps(plain, sort_keys=True)

@@ -42,6 +42,12 @@ class Routed:
     weights: str
     share: float | None
 
+    @property
+    def number(self) -> int:
+        """Number of the weights in force, 0 without."""
+        head = self.weights.partition("/")[0]
+        return int(head) if head.isdigit() else 0
+
 
 class RouterLog:
     """An incremental reader: each `read` gives what was appended since the last.

@@ -216,6 +216,10 @@ class Versions:
         self._beside[name] = _Beside(version, prepared)
         return prepared.digest()
 
+    def digest_of(self, name: str, version: str) -> str:
+        """Component digest of a version, from what stands on disk."""
+        return self._plan(self._first[name].spec, version).digest()
+
     def stop(self, name: str) -> None:
         """Stop the version beside the one that serves, if one runs.
 
@@ -281,9 +285,13 @@ class Rollout:
         return self._versions.serving(self.component)
 
     @property
-    def log_file(self) -> Path:
-        """The router's log."""
-        return self._router.place.log
+    def number(self) -> int:
+        """Number of the weights in force."""
+        return self._router.weights.number
+
+    def digest(self, version: str) -> str:
+        """Component digest of a version."""
+        return self._versions.digest_of(self.component, version)
 
     def log(self) -> RouterLog:
         """A reader of the router's log."""
