@@ -63,8 +63,8 @@ def problem(component: ComponentSpec, address: str, environment: EnvironmentSpec
     host, port = split(address)
     if component.kind == "postgres":
         name = component.database
-        accepts = postgres_wire.accepts(port, LOOK_LIMIT_S, host=host, user=name, database=name)
-        return None if accepts else f"PostgreSQL at {address} does not accept sessions"
+        refusal = postgres_wire.refusal(host, port, LOOK_LIMIT_S, user=name, database=name)
+        return None if refusal is None else f"PostgreSQL at {address}, database and role {name}: {refusal}"
     if component.ready.http is None:
         return _refused(host, port)
     try:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from pytest_finchaos import faults
@@ -21,6 +22,7 @@ from pytest_finchaos.environments.environment import Environment, start_environm
 from pytest_finchaos.faults.injector import arm
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.runtime.waiting import Not, wait_for
+from tests.systems.environments import running, write_one
 from tests.systems.nested import run_nested
 from tests.systems.own import FOREIGN, LINK, OwnSystem, own_system
 
@@ -314,3 +316,54 @@ def test_a_toxic_that_a_run_left_behind_is_told(
             pass
     finally:
         system.proxy.remove_toxic(LINK, "finchaos-x-1-latency")
+
+
+@pytest.mark.real_toxiproxy
+def test_the_real_toxiproxy_of_a_system_is_found_disturbed_and_left_as_it_was(
+    real_toxiproxy_server: str, tmp_path: Path
+) -> None:
+    with own_system(real_toxiproxy_server) as system:
+        before = system.proxy.proxies()
+        with attached(tmp_path, system.configuration()) as environment:
+            fault = faults.Latency(environment.edge("api", "store"), latency_ms=150)
+            armed = arm(fault, environment=environment, injection_id="1-latency")
+            get(environment.base_url("api").removeprefix("http://"))
+            assert armed.observe(5).seen, armed.result().evidence
+            armed.disarm()
+            assert armed.prove_gone(5).seen is False
+            assert environment.verify_served() == ()
+        assert system.proxy.proxies() == before
+
+
+DATABASE = """
+[environments.tiny]
+backend = "attach"
+allowed_hosts = ["127.0.0.1"]
+
+[environments.tiny.components.db]
+kind = "postgres"
+address = "{address}"
+database = "{database}"
+ready = {{ within_s = 0.2 }}
+
+[[environments.tiny.edges]]
+source = "clients"
+target = "db"
+"""
+
+
+def test_a_database_that_runs_already_is_attached_to(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    with running(write_one(theirs)) as other:
+        address = other.direct_address("db")
+        with attached(tmp_path, DATABASE.format(address=address, database="payments")) as environment:
+            assert environment.edge("clients", "db").protocol == "postgres"
+            with psycopg.connect(environment.database_url("db")) as session:
+                assert session.execute("select count(*) from t").fetchone() == (0,)
+        with (
+            pytest.raises(UserError, match='role "ledger" does not exist'),
+            attached(tmp_path, DATABASE.format(address=address, database="ledger")),
+        ):
+            pass
+        assert other.verify_served() == ()

@@ -137,10 +137,14 @@ class OwnSystem:
 
 
 @contextmanager
-def own_system() -> Iterator[OwnSystem]:
-    """The tiny system and its Toxiproxy, running, with a proxy of somebody else that nobody may touch."""
+def own_system(binary: str = "") -> Iterator[OwnSystem]:
+    """The tiny system and its Toxiproxy, running, with a proxy of somebody else that nobody may touch.
+
+    Args:
+        binary: The real Toxiproxy server; else the built-in one serves.
+    """
     ports = Ports()
-    with toxiproxy() as proxy:
+    with toxiproxy(binary) as proxy:
         store, api, link, other = (f"{HOST}:{ports.claim()}" for _ in range(4))
         proxy.create(LINK, link, store)
         proxy.create(FOREIGN, other, store)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_finchaos import faults
-from pytest_finchaos.environments import external, fingerprint, named_proxies, stopping
+from pytest_finchaos.environments import external, fingerprint, named_proxies, postgres_wire, stopping
 from pytest_finchaos.environments.config import load_configuration
 from pytest_finchaos.environments.named_proxies import NamedProxies
 from pytest_finchaos.environments.plan import SystemPlan
@@ -212,3 +212,27 @@ def test_a_malformed_stop_record_is_told(tmp_path: Path) -> None:
     journal.intend("remove-toxic", {})
     with pytest.raises(UndoFailed, match="malformed"):
         stopping.carry_out(UndoRecord("x", stopping.KIND, {"system": {"start": 1}}), journal)
+
+
+WELCOME, QUESTION = b"R\0\0\0\x08\0\0\0\0", b"R\0\0\0\x08\0\0\0\x05"
+STATUS = b"S\0\0\0\x08a\0b\0"
+ERROR = b"E\0\0\0\x16SFATAL\0Mno role x\0\0"
+
+
+@pytest.mark.parametrize(
+    ("answer", "means"),
+    [
+        (QUESTION, ""),
+        (WELCOME + STATUS, ""),
+        (WELCOME, None),
+        (WELCOME + STATUS[:4], None),
+        (b"", None),
+        (ERROR, "no role x"),
+        (WELCOME + ERROR, "no role x"),
+        (b"HTTP/1.1 400 Bad Request", "no PostgreSQL answers there"),
+    ],
+)
+def test_a_database_is_ready_only_when_it_gives_a_session_or_asks_for_a_password(
+    answer: bytes, means: str | None
+) -> None:
+    assert postgres_wire.judge(answer) == means
