@@ -28,18 +28,22 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         config.pluginmanager.register(Reports(config), "finchaos-reports")
         config.pluginmanager.register(guard.Guard(config), "finchaos-guard")  # last, so that it sees reports first
-    if config.getoption("finchaos_experiments"):
-        from pytest_finchaos.integration import experiment_files
+    if options.value(config, "experiments"):
+        from pytest_finchaos.integration import experiment_paths
 
-        experiment_files.add_arguments(config)
+        experiment_paths.configure(config)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    if options.value(parent.config, "experiments") is None:
+    if not options.value(parent.config, "experiments"):
+        return None
+    from pytest_finchaos.integration import experiment_paths
+
+    if not experiment_paths.claims(parent.config, file_path):
         return None
     from pytest_finchaos.integration import experiment_files
 
-    return experiment_files.collect(file_path, parent)
+    return experiment_files.collector(file_path, parent)
 
 
 @pytest.hookimpl(wrapper=True)

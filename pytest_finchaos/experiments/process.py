@@ -93,6 +93,10 @@ class ChildProcess:
         """Replace these values in its output from now on."""
         self._secrets = tuple(values)
 
+    def hidden(self, text: str) -> str:
+        """``text`` without the values that `hide` was given."""
+        return redact_text(text, self._secrets)
+
     def go(self) -> None:
         """Let it begin."""
         assert self._process.stdin is not None
@@ -123,7 +127,7 @@ class ChildProcess:
     def _write(self, lines: Sequence[bytes]) -> None:
         if not lines or self._written > MOST_LOG:
             return
-        text = "".join(redact_text(line.decode(errors="replace"), self._secrets) + "\n" for line in lines)
+        text = "".join(self.hidden(line.decode(errors="replace")) + "\n" for line in lines)
         self._written += len(text)
         if self._written > MOST_LOG:
             text += "… the rest is not kept\n"

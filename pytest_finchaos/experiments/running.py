@@ -159,7 +159,8 @@ class Running:
         if call == "ready":
             self._ready = True
         elif call == "refused":
-            self._refused = " ".join(str(arguments.get("text", "")).split())[:600]
+            told = " ".join(str(arguments.get("text", "")).split())
+            self._refused = self._here().hidden(told)[:600]
         elif call == "secrets":
             self._here().hide([str(value) for value in arguments.get("values", ())])
         elif call == "activity":

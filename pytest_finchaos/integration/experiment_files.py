@@ -20,50 +20,16 @@ if TYPE_CHECKING:
     from pytest_finchaos.experiments.drill import ExperimentDrill
     from pytest_finchaos.experiments.spec import ExperimentSpec
 
-SUFFIXES = (".yaml", ".yml", ".json")
 _KEEPER = "finchaos-experiment-environments"
-_PATHS: pytest.StashKey[tuple[Path, ...]] = pytest.StashKey()
 
 
-def collect(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """A collector when ``path`` is YAML or JSON below a configured path, else None; nothing is opened here."""
-    if path.suffix not in SUFFIXES:
-        return None
-    resolved = path.resolve()
-    if not any(resolved == known or known in resolved.parents for known in paths(parent.config)):
-        return None
+def collector(path: Path, parent: pytest.Collector) -> pytest.Collector:
+    """The collector of a file that `experiment_paths.claims`."""
     manager = parent.config.pluginmanager
     if not manager.has_plugin(_KEEPER):
         manager.register(Keeper(parent.config), _KEEPER)
     made: ExperimentFile = ExperimentFile.from_parent(parent, path=path)
     return made
-
-
-def paths(config: pytest.Config) -> tuple[Path, ...]:
-    """The configured paths: an option's are meant from where pytest was called, the ini key's from its file.
-
-    Raises:
-        pytest.UsageError: One does not exist.
-    """
-    known = config.stash.get(_PATHS, None)
-    if known is None:
-        given = config.getoption("finchaos_experiments", default=None)
-        base = config.invocation_params.dir if given else (config.inipath.parent if config.inipath else config.rootpath)
-        found = [(base / text).resolve() for text in given or config.getini("finchaos_experiments")]
-        for path in found:
-            if not path.exists():
-                told = UserError("--finchaos-experiments", f"no file or folder {path}", cure="name an existing path")
-                raise pytest.UsageError(told.render())
-        known = config.stash[_PATHS] = tuple(found)
-    return known
-
-
-def add_arguments(config: pytest.Config) -> None:
-    """What the option names is collected even when no argument of pytest leads there; an ini key only permits."""
-    roots = [(config.invocation_params.dir / argument.partition("::")[0]).resolve() for argument in config.args]
-    for path in paths(config):
-        if not any(path == root or root in path.parents for root in roots):
-            config.args.append(str(path))
 
 
 class ExperimentFile(pytest.File):
