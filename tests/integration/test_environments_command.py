@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -290,6 +291,33 @@ environment = start_environment(spec, directory=folder / "run", run_id="x-0000")
 print(environment.id, environment._control.pid, flush=True)
 threading.Event().wait(600)
 """
+
+
+def test_a_toxiproxy_that_the_start_command_brings_along_is_found_and_used(tmp_path: Path) -> None:
+    ports = Ports()
+    api, link, store = (ports.claim() for _ in range(3))
+    proxies = [{"name": "store-link", "listen": f"127.0.0.1:{link}", "upstream": f"127.0.0.1:{store}"}]
+    (tmp_path / "proxies.json").write_text(json.dumps(proxies))
+    server = f"-m pytest_finchaos.proxy.server --host 127.0.0.1 --port {api} --config proxies.json"
+    text = COMMAND.replace("{edge.api.store}", f"127.0.0.1:{link}")
+    text = text.replace('backend = "command"', f'backend = "command"\ntoxiproxy = "http://127.0.0.1:{api}"')
+    text = text.replace("components.store]", f'components.store]\naddress = "127.0.0.1:{store}"')
+    text = text.replace('target = "store"', 'target = "store"\nproxy = "store-link"')
+    path = write_command(tmp_path, up=f'{RETURNS}setsid "$PYTHON" {server} &\n', text=text)
+    try:
+        with commanded(path) as environment:
+            edge = environment.edge("api", "store")
+            assert (edge.proxy, edge.listen) == ("store-link", f"127.0.0.1:{link}")
+            armed = arm(faults.Latency(edge, latency_ms=150), environment=environment, injection_id="1-latency")
+            get(environment.base_url("api"))
+            assert armed.observe(5).seen, armed.result().evidence
+            armed.disarm()
+            assert armed.prove_gone(5).seen is False
+            environment.reset()
+            assert environment.verify_served() == ()
+        assert traces(environment.id) == ""
+    finally:
+        ports.release()
 
 
 @contextmanager
