@@ -27,6 +27,7 @@ class ObjectiveResult:
         needed: Further clean events needed to decide, or None.
         population: Which events, in words, e.g. ``steady phase`` or ``latency api→store armed``.
         reasons: Why.
+        effect: The sample counts this many times less, as its bad events came in bursts; 1.0 when they did not.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ObjectiveResult:
     needed: int | None = None
     population: str = ""
     reasons: tuple[Reason, ...] = ()
+    effect: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,3 +209,4 @@ class RunResult:
     drills: tuple[DrillResult, ...]
     lost: tuple[str, ...] = ()  # node ids whose result never arrived
     problems: tuple[str, ...] = ()
+    deselected: tuple[str, ...] = ()  # node ids of drills that were collected and left out on purpose

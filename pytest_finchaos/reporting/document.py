@@ -30,6 +30,7 @@ def to_document(run: RunResult) -> dict[str, Any]:
         "verdict": plain["verdict"],
         "drills": [drill_document(drill) for drill in run.drills],
         "lost": plain["lost"],
+        "deselected": plain["deselected"],
         "problems": plain["problems"],
     }
 

@@ -11,6 +11,7 @@ from pytest_finchaos.model.result import DrillResult, RunResult
 from pytest_finchaos.model.verdict import Verdict
 from pytest_finchaos.reporting import facts
 from pytest_finchaos.reporting.review_recovery import RecoveryLine, recovery_lines
+from pytest_finchaos.reporting.review_releases import ExposureLine, exposure_lines
 from pytest_finchaos.reporting.review_trend import TrendLine, trend_lines
 from pytest_finchaos.slo.attempts import Attempt, by_drill, counts, distinct
 
@@ -129,7 +130,7 @@ class Review:
     unchecked: tuple[UncheckedLine, ...]
     recoveries: tuple[RecoveryLine, ...]
     trends: tuple[TrendLine, ...]
-    exposures: tuple[Mapping[str, str], ...]
+    exposures: tuple[ExposureLine, ...]
     runs: tuple[RunLine, ...]
     notes: tuple[str, ...] = ()
 
@@ -194,7 +195,7 @@ def build(
         unchecked=_unchecked(known),
         recoveries=recovery_lines(merged),
         trends=trend_lines(merged, targets or {}),
-        exposures=tuple(row for run in merged for drill in run.drills for row in _exposures(run, drill)),
+        exposures=exposure_lines(merged),
         runs=tuple(
             RunLine(
                 run.run.id,
@@ -265,14 +266,6 @@ def _unchecked(known: Mapping[str, Sequence[Attempt]]) -> tuple[UncheckedLine, .
             found.setdefault((what, why), []).append(node_id)
     rows = [UncheckedLine(what, why, tuple(ids)) for (what, why), ids in found.items()]
     return tuple(sorted(rows, key=lambda row: (-len(row.drills), row.what, row.why)))
-
-
-def _exposures(run: RunResult, drill: DrillResult) -> list[Mapping[str, str]]:
-    """Releases of a drill as rows of words; reports of older versions have none."""
-    from pytest_finchaos.reporting.review_releases import words
-
-    where = {"drill": drill.id, "run": run.run.id, "started_at": drill.started_at}
-    return [{**where, **words(release)} for release in getattr(drill, "releases", ())]
 
 
 def tally(line: DrillLine) -> str:

@@ -12,7 +12,6 @@ from pytest_finchaos.reporting import facts, formats, palette
 from pytest_finchaos.reporting.badges import badge, emblem
 from pytest_finchaos.reporting.review import Review, tally
 from pytest_finchaos.reporting.review_charts import sparkline, strip, times
-from pytest_finchaos.reporting.review_releases import COLUMNS
 
 _TEXT = 600
 _MAX_RUNS = 200
@@ -50,7 +49,6 @@ def render_review_html(review: Review) -> str:
         failed={line.id: strip(line, f"f{at}") for at, line in enumerate(review.failures)},
         sparks=[sparkline(line, f"t{at}") for at, line in enumerate(review.trends)],
         dots=[times(line, f"r{at}") for at, line in enumerate(review.recoveries)],
-        columns=COLUMNS,
         max_runs=_MAX_RUNS,
         tally=tally,
         css=Markup(environment.get_template("style.css.j2").render(palette=palette)),  # noqa: S704 - our own file

@@ -9,7 +9,6 @@ from pytest_finchaos.reporting.facts import short_id
 from pytest_finchaos.reporting.formats import clip, printable
 from pytest_finchaos.reporting.palette import SHAPES
 from pytest_finchaos.reporting.review import DrillLine, Review, tally
-from pytest_finchaos.reporting.review_releases import COLUMNS
 
 _MAX_ROWS = 100
 
@@ -107,8 +106,30 @@ def _trends(review: Review) -> list[str]:
 
 
 def _releases(review: Review) -> list[str]:
-    head = ("When", *(column.capitalize() for column in COLUMNS))
-    return _table(head, [(_minute(row["started_at"]), *(row[name] for name in COLUMNS)) for row in review.exposures])
+    head = (
+        "When",
+        "Release",
+        "Outcome",
+        "The new version served",
+        "Decided after",
+        "Gone after",
+        "In flight",
+        "Same build",
+    )
+    rows = [
+        (
+            _minute(line.started_at),
+            line.release,
+            line.outcome,
+            line.exposed,
+            line.decided,
+            line.back,
+            line.in_flight,
+            line.same_build,
+        )
+        for line in review.exposures
+    ]
+    return _table(head, rows)
 
 
 def _unchecked(review: Review) -> list[str]:

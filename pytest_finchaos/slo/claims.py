@@ -76,6 +76,7 @@ def demonstrates(
         needed=needed,
         population=f"{objective.operation} in {population}",
         reasons=reasons,
+        effect=float(effect),
     )
     return Judged(verdict, reasons, f"demonstrates({objective.name})"), result
 

@@ -30,6 +30,7 @@ class Sample:
         good: Good events.
         bad: Bad and unknown events: what nobody could clear up is not good.
         limit: The objective in words.
+        effect: The sample counts this many times less, as its bad events came in bursts.
     """
 
     drill: str
@@ -40,6 +41,7 @@ class Sample:
     good: int
     bad: int
     limit: str = ""
+    effect: float = 1.0
 
     @property
     def total(self) -> int:
@@ -85,7 +87,15 @@ def sample(run: str, drill: DrillResult, slo: str) -> Sample | None:
     environment = drill.environment
     not_good = row.bad + row.unknown
     return Sample(
-        drill.id, run, drill.started_at, environment.name, environment.fingerprint, row.good, not_good, row.limit
+        drill=drill.id,
+        run=run,
+        started_at=drill.started_at,
+        environment=environment.name,
+        fingerprint=environment.fingerprint,
+        good=row.good,
+        bad=not_good,
+        limit=row.limit,
+        effect=row.effect,
     )
 
 
@@ -97,12 +107,13 @@ def pool(samples: Sequence[Sample], target: Fraction, confidence: Fraction = bin
     """Whether the samples together prove that the share of good events reaches ``target``.
 
     PASS when the exact one-sided upper bound of the bad share is within the budget, FAIL when the lower bound is above
-    it (Clopper and Pearson, 1934). Bad events that gather in a few drills are not independent: when they vary between
-    drills more than 1.5 times as much as independent ones would, the sample is divided by that ratio.
+    it (Clopper and Pearson, 1934). Bad events that gather in a few drills, or in bursts within them, are not
+    independent: when they vary between drills more than 1.5 times as much as independent ones would, the sample is
+    divided by that ratio, or by that of their bursts within the drills when it is larger.
     """
     good, bad = sum(one.good for one in samples), sum(one.bad for one in samples)
     total, budget = good + bad, 1 - target
-    effect = _design_effect(samples)
+    effect = max(_between(samples), _within(samples))
     size, failures = math.floor(total / effect), math.ceil(bad / effect)
     needed = None
     if binomial.excludes_more(failures, size, budget, confidence):
@@ -121,11 +132,18 @@ def pool(samples: Sequence[Sample], target: Fraction, confidence: Fraction = bin
     if needed is not None:
         parts.append(f"{needed:,} more requests, all of them good, would decide")
     if effect != 1:
-        parts.append(f"bad events gathered in a few drills: sample divided by {float(effect):.2g}")
+        parts.append(f"bad events gathered in a few drills or in bursts: sample divided by {float(effect):.2g}")
     return Pooled(verdict, good, bad, needed, len(samples), upper, float(effect), "; ".join(parts))
 
 
-def _design_effect(samples: Iterable[Sample]) -> Fraction:
+def _within(samples: Iterable[Sample]) -> Fraction:
+    """The effect of bursts inside drills: their own effects, weighted by their bad events."""
+    rows = [one for one in samples if one.bad]
+    bad = sum(one.bad for one in rows)
+    return sum((Fraction(max(one.effect, 1.0)) * one.bad for one in rows), Fraction(0)) / bad if bad else Fraction(1)
+
+
+def _between(samples: Iterable[Sample]) -> Fraction:
     """Pearson's statistic over its degrees of freedom (McCullagh and Nelder, 1989, section 4.5); 1 within the limit."""
     rows = [one for one in samples if one.total]
     bad, total = sum(one.bad for one in rows), sum(one.total for one in rows)

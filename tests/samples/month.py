@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import cache
 
 from pytest_finchaos.model.result import DrillResult, RecoveryResult, RunResult
 from pytest_finchaos.model.verdict import Reason, Verdict
@@ -17,6 +18,7 @@ BALANCE = "experiments/test_balance.py::test_balances_stay_fast_under_load"
 MENDED_NIGHT = 12
 
 
+@cache
 def month(nights: int = 28) -> tuple[RunResult, ...]:
     """One run a night, oldest first; the newest began six hours before `tests.samples.many.NOW`."""
     return tuple(_night(at, 24.0 * (nights - 1 - at) + 6) for at in range(nights))

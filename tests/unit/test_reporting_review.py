@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from html.parser import HTMLParser
 
 from markdown_it import MarkdownIt
 
+from pytest_finchaos.model.release import Exposure, ReleaseResult, ReleaseTimes
 from pytest_finchaos.model.result import RunResult
 from pytest_finchaos.model.verdict import Verdict
 from pytest_finchaos.reporting.review import GateLine, Review, build
@@ -28,6 +30,7 @@ def review(*runs: RunResult, gates: tuple[GateLine, ...] = ()) -> Review:
     return build(runs, since=before(720), until=NOW, gates=gates, targets=TARGETS)
 
 
+@cache
 def whole() -> Review:
     return review(*month(), gates=GATES)
 
@@ -202,14 +205,49 @@ def test_long_tables_in_markdown_say_how_many_rows_are_not_shown() -> None:
     assert "… and 30 more" in render_review_markdown(review(many))
 
 
-def test_releases_are_shown_where_a_report_has_them() -> None:
-    class WithRelease:
-        def __init__(self) -> None:
-            self.__dict__ = {name: getattr(base, name) for name in base.__slots__}
-            self.releases = ({"component": "gateway", "version": "1.1", "promoted": False, "exposed": 1200},)
+def released(outcome: str = "rolled back", after: str = "aaaa") -> ReleaseResult:
+    return ReleaseResult(
+        component="gateway",
+        version="1.1",
+        before="1.0",
+        outcome=outcome,
+        triggers=("amount-fidelity",) if outcome == "rolled back" else (),
+        text="12 of 60 payments are not what was asked for",
+        verdict=Verdict.PASS,
+        asserted=True,
+        steps=(),
+        times=ReleaseTimes(t0_ns=0, t1_ns=4_200_000_000, t2_ns=4_300_000_000, t4_ns=4_700_000_000),
+        exposure={"1.0": Exposure(4_000, 1_000), "1.1": Exposure(1_200, 60, 2, {"EUR": 74_100})},
+        in_flight=3,
+        in_flight_lost=0,
+        fingerprint_before="aaaa",
+        fingerprint_during="bbbb",
+        fingerprint_after=after,
+    )
 
-    base = drill()
-    found = review(replace(run(base), drills=(WithRelease(),)))  # type: ignore[arg-type]
-    (row,) = found.exposures
-    assert (row["component"], row["decision"], row["requests"]) == ("gateway", "not promoted", "1,200")
-    assert "gateway" in render_review_html(found)
+
+def test_a_release_tells_what_the_new_version_served_and_how_it_went_back() -> None:
+    found = review(run(replace(drill(), releases=(released(),))))
+    (line,) = found.exposures
+    assert line.release == "gateway 1.0 → 1.1"
+    assert line.outcome == "rolled back: amount-fidelity"
+    assert line.exposed == "1,200 requests, 60 payments, 2 of them failed, 741.00 EUR"
+    assert (line.decided, line.back, line.in_flight, line.same_build) == (
+        "4.2 s",
+        "0.50 s",
+        "3 payments, none lost",
+        "yes",
+    )
+    assert "gateway 1.0 → 1.1" in render_review_html(found)
+    assert "741.00 EUR" in render_review_markdown(found)
+
+
+def test_a_release_that_left_another_build_behind_stands_out() -> None:
+    found = review(run(replace(drill(), releases=(released(after="cccc"),))))
+    assert found.exposures[0].same_build == "NO"
+    assert '<span class="bad">NO</span>' in render_review_html(found)
+
+
+def test_a_promoted_release_has_no_way_back() -> None:
+    (line,) = review(run(replace(drill(), releases=(released("promoted", after="bbbb"),)))).exposures
+    assert (line.outcome, line.back, line.same_build) == ("promoted", "–", "–")

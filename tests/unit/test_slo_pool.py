@@ -42,6 +42,20 @@ def test_bad_requests_that_gather_in_one_drill_thin_the_sample() -> None:
     assert "gathered in a few drills" in gathered.text
 
 
+def test_bad_requests_in_bursts_within_a_drill_thin_the_sample() -> None:
+    even = samples((100_000, 4))
+    assert pool(even, FOUR_NINES).verdict is Verdict.PASS
+    bursts = [replace(even[0], effect=4.0)]
+    assert pool(bursts, FOUR_NINES).verdict is Verdict.INCONCLUSIVE
+    assert pool(bursts, FOUR_NINES).effect == 4
+
+
+def test_the_effect_of_bursts_comes_from_the_drill() -> None:
+    found = sample("r", measured(replace(steady(480, 5), effect=2.5)), "payment-success")
+    assert found is not None
+    assert found.effect == 2.5
+
+
 def test_nothing_proves_nothing() -> None:
     assert pool([], FOUR_NINES).verdict is Verdict.INCONCLUSIVE
 
