@@ -56,7 +56,7 @@ def test_a_good_journal_passes() -> None:
     assert verdict(journal())[0] == "PASS"
 
 
-FAILED = {"status": "failed", "exception": ["Traceback\n", "chaoslib.exceptions.ActivityFailed: RuntimeError: no\n"]}
+FAILED: Any = {"status": "failed", "exception": ["Traceback\n", "chaoslib.exceptions.ActivityFailed: RuntimeError: no\n"]}
 HTTP = {"type": "http", "url": "http://127.0.0.1:1/x"}
 
 
