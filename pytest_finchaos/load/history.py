@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pytest_finchaos.load.locust_plan import LocustPlan
 from pytest_finchaos.load.plan import LoadPlan
 from pytest_finchaos.load.records import Kind, Record
 from pytest_finchaos.load.stalls import stalls
@@ -79,7 +80,7 @@ class HistoryReader:
         path: The record file.
     """
 
-    def __init__(self, plan: LoadPlan, path: Path) -> None:
+    def __init__(self, plan: LoadPlan | LocustPlan, path: Path) -> None:
         self._plan = plan
         self._tail = RecordTail(path)
         self._upcoming = plan.arrivals()
@@ -150,7 +151,7 @@ class HistoryReader:
             max_in_flight=self.most_in_flight,
         )
         return History(
-            profile=self._plan.profile.name,
+            profile=self._plan.title,
             rate_per_s=self._plan.rate_per_s,
             seed=self._plan.seed,
             started_ns=self.started_ns,
@@ -189,8 +190,8 @@ class HistoryReader:
 
     def _operations_until(self, stopped_ns: int) -> tuple[Operation, ...]:
         while True:
-            arrival = self._next or next(self._upcoming)
-            if self.started_ns + arrival.intended_ns >= stopped_ns:
+            arrival = self._next or next(self._upcoming, None)
+            if arrival is None or self.started_ns + arrival.intended_ns >= stopped_ns:
                 self._next = arrival
                 break
             self._next = None
@@ -223,9 +224,13 @@ class HistoryReader:
         totals = self._tail.totals
         if totals is not None and totals.planned != counts.planned:
             found.append(f"the footer states {totals.planned} planned arrivals, the plan has {counts.planned}")
-        for stalled_s in stalls(operations, self._marks, end_ns, self._plan.max_in_flight):
-            found.append(f"the generator stalled for {stalled_s:.1f} s while arrivals were due")
-        return found
+        return found + self._stalls(operations, end_ns)
+
+    def _stalls(self, operations: Sequence[Operation], end_ns: int) -> list[str]:
+        return [
+            f"the generator stalled for {stalled_s:.1f} s while arrivals were due"
+            for stalled_s in stalls(operations, self._marks, end_ns, self._plan.max_in_flight)
+        ]
 
 
 def _quantile(ordered: Sequence[int], share: float) -> int:

@@ -80,6 +80,11 @@ class LoadPlan:
         return found
 
     @property
+    def title(self) -> str:
+        """What stands in reports."""
+        return self.profile.name
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Operations that may stand in records: those of the profile, then setup; the number is the position."""
         setup = [operation.name for operation in self.setup]

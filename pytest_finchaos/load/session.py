@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from pytest_finchaos.load.history import HistoryReader
+from pytest_finchaos.load.locust_plan import CLOSED_LOOP, OTHER, LocustPlan
 from pytest_finchaos.load.plan import LoadPlan
+from pytest_finchaos.load.recorded import RecordedReader
 from pytest_finchaos.load.references import FILE as REFERENCES
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import History
+from pytest_finchaos.model.result import NotChecked
 from pytest_finchaos.runtime import codec
 from pytest_finchaos.runtime.clock import NS_PER_S, Clock, SystemClock
 from pytest_finchaos.runtime.waiting import Not, Waited, wait_for
@@ -58,7 +61,7 @@ class Progress:
     stalled_s: float = 0.0
 
 
-def start_load(plan: LoadPlan, directory: Path, *, clock: Clock | None = None) -> LoadSession:
+def start_load(plan: LoadPlan | LocustPlan, directory: Path, *, clock: Clock | None = None) -> LoadSession:
     """Start a driver, run the setup operations, begin the plan.
 
     Args:
@@ -95,7 +98,7 @@ class LoadSession:
         pid: Process id of the driver.
     """
 
-    def __init__(self, plan: LoadPlan, directory: Path, clock: Clock) -> None:
+    def __init__(self, plan: LoadPlan | LocustPlan, directory: Path, clock: Clock) -> None:
         self.plan = plan
         self.records = directory / RECORDS
         self.references = directory / REFERENCES
@@ -104,7 +107,9 @@ class LoadSession:
         self.not_mapped = plan.not_mapped
         self._log = directory / LOG
         self._clock = clock
-        self._reader = HistoryReader(plan, self.records)
+        self._reader = (
+            RecordedReader(plan, self.records) if isinstance(plan, LocustPlan) else HistoryReader(plan, self.records)
+        )
         self._pending = b""
         self._events: dict[str, dict[str, Any]] = {}
         self._heard_ns = 0
@@ -130,6 +135,39 @@ class LoadSession:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def closed_loop(self) -> str:
+        """Why latency cannot be claimed of this load; "" for an open one."""
+        return CLOSED_LOOP if isinstance(self.plan, LocustPlan) else ""
+
+    @property
+    def not_checked(self) -> tuple[NotChecked, ...]:
+        """What this load leaves open; complete once it has stopped."""
+        rows = [NotChecked(f"operation {name}", "the environment does not map it") for name in self.not_mapped]
+        if isinstance(self._reader, RecordedReader):
+            rows.append(NotChecked("latency under load", CLOSED_LOOP))
+            rows.extend(
+                NotChecked(f"{number} requests of {what.partition(':')[0]}", what.partition(": ")[2])
+                for what, number in self._reader.unlike.items()
+            )
+            if errors := self._events.get("done", {}).get("user_errors"):
+                rows.append(NotChecked("tasks of the locustfile", f"{errors[0]} raised, the last: {errors[1]}"))
+        return tuple(rows)
+
+    def unreadable_money(self, operation: str) -> str:
+        """Why the money cannot be checked by this load's requests, or "".
+
+        Args:
+            operation: The one that moves money.
+        """
+        if not isinstance(self._reader, RecordedReader):
+            return ""
+        for what, number in self._reader.unlike.items():
+            name, _, why = what.partition(": ")
+            if name in (operation, OTHER):
+                return f"{number} requests of the locustfile are not what operation {operation!r} describes: {why}"
+        return ""
 
     @property
     def alive(self) -> bool:
@@ -215,7 +253,14 @@ class LoadSession:
                     continue
 
     def _begin(self) -> None:
-        self._order({"do": "plan", "plan": codec.to_plain(self.plan), "records": str(self.records.resolve())})
+        self._order(
+            {
+                "do": "plan",
+                "kind": type(self.plan).__name__,
+                "plan": codec.to_plain(self.plan),
+                "records": str(self.records.resolve()),
+            }
+        )
         ready = self._await("ready", READY_WITHIN_S)
         self.setup_values = ready["setup_values"]
         self._order({"do": "start"})
@@ -273,7 +318,7 @@ class LoadSession:
             return []
         self._listen()
         if "done" in self._events:
-            return ["the generator ended by itself: the plan's longest duration was reached"]
+            return [f"the generator ended by itself: {self._events['done'].get('why', '')}"]
         told = self._events.get("error")
         return [self._exit_sentence() + (f": {told['what']}" if told else "")]
 

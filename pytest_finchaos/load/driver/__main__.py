@@ -11,33 +11,30 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import gevent
 import gevent.event
 from locust.env import Environment
 
-from pytest_finchaos.load import request as requests
 from pytest_finchaos.load.driver.control import Control
 from pytest_finchaos.load.driver.engine import Engine
 from pytest_finchaos.load.driver.exchange import Exchange
+from pytest_finchaos.load.driver.locustfile import LocustLoad
+from pytest_finchaos.load.driver.orders import PARENT_DIED, Orders
+from pytest_finchaos.load.driver.setup import set_up
+from pytest_finchaos.load.locust_plan import LocustPlan
 from pytest_finchaos.load.plan import LoadPlan
-from pytest_finchaos.load.records import Kind, Record, RecordWriter
+from pytest_finchaos.load.records import RecordWriter
 from pytest_finchaos.load.references import FILE as REFERENCES
 from pytest_finchaos.load.references import ReferenceWriter
 from pytest_finchaos.model.errors import UserError
-from pytest_finchaos.model.history import Outcome, Purpose
 from pytest_finchaos.runtime import codec
 from pytest_finchaos.runtime.clock import NS_PER_S, Clock, SystemClock
 
 PROGRESS_S = 0.25
-SETUP_TRIES = 3
-SETUP_PAUSE_S = 0.2
 SPAWN_S = 20.0
 HARD_MARGIN_S = 120  # the kernel ends the process this long after the plan's own bound
-PARENT_DIED = 3
 _PR_SET_PDEATHSIG = 1
 
 
@@ -56,21 +53,36 @@ def main() -> int:
     """Serve one load; returns the exit status."""
     die_with_parent(os.getppid())
     logging.getLogger("locust").setLevel(logging.ERROR)
-    control = Control()
+    control = Control(*_own_pipes())
     orders = control.orders()
     first = next(orders, None)
     if first is None:
         return PARENT_DIED
-    plan = codec.from_plain(LoadPlan, first["plan"])
-    signal.alarm(int(plan.max_duration_s) + HARD_MARGIN_S)
-    told = _Orders()
+    told = Orders()
     gevent.spawn(told.follow, orders)
+    records, clock = Path(first["records"]), SystemClock()
     try:
-        load = _Load(plan, Path(first["records"]), control, SystemClock())
+        load: _Load | LocustLoad
+        if first.get("kind") == LocustPlan.__name__:
+            script = codec.from_plain(LocustPlan, first["plan"])
+            signal.alarm(int(script.max_duration_s) + HARD_MARGIN_S)
+            load = LocustLoad(script, records, control, clock)
+        else:
+            plan = codec.from_plain(LoadPlan, first["plan"])
+            signal.alarm(int(plan.max_duration_s) + HARD_MARGIN_S)
+            load = _Load(plan, records, control, clock)
     except UserError as error:
         control.tell("error", where=error.where, what=error.what, cure=error.cure)
         return 2
     return load.run(told)
+
+
+def _own_pipes() -> tuple[int, int]:
+    """The parent's pipes under numbers of our own: what a locustfile prints goes to the log, what it reads is empty."""
+    orders, events = os.dup(0), os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    return orders, events
 
 
 def die_with_parent(parent: int) -> None:
@@ -81,32 +93,13 @@ def die_with_parent(parent: int) -> None:
         os._exit(PARENT_DIED)
 
 
-class _Orders:
-    """What the parent said so far."""
-
-    def __init__(self) -> None:
-        self.start = gevent.event.Event()
-        self.stop = gevent.event.Event()
-        self.drain_s = 5.0
-
-    def follow(self, orders: Iterator[dict[str, Any]]) -> None:
-        """Take orders in; when the parent is gone, be gone."""
-        for order in orders:
-            if order["do"] == "start":
-                self.start.set()
-            elif order["do"] == "stop":
-                self.drain_s = float(order["drain_s"])
-                self.stop.set()
-        os._exit(PARENT_DIED)
-
-
 class _Load:
     def __init__(self, plan: LoadPlan, records: Path, control: Control, clock: Clock) -> None:
         self._plan, self._control, self._clock = plan, control, clock
         self._exchange = Exchange(plan.base_urls, clock)
         summary = {"profile": plan.profile.name, "rate_per_s": plan.rate_per_s, "seed": plan.seed}
         self._writer = RecordWriter(records, plan.names, summary)
-        values = self._set_up()
+        values = set_up(plan, self._exchange, self._writer, clock)
         environment = Environment(user_classes=[Slot], events=locust.events)
 
         def fire(method: str, name: str, latency_ms: float, size: int, problem: str) -> None:
@@ -134,7 +127,7 @@ class _Load:
         gc.freeze()  # a collection must not walk what stays for good: its pause would be lag
         control.tell("ready", setup_values=values)
 
-    def run(self, told: _Orders) -> int:
+    def run(self, told: Orders) -> int:
         """Start, send, stop, drain, tell the totals."""
         engine = self._engine
         told.start.wait()
@@ -158,42 +151,13 @@ class _Load:
             max_in_flight=engine.max_in_flight,
             cpu_us=int((times.user + times.system) * 1e6),
         )
-        self._control.tell("done", totals=codec.to_plain(totals), censored=engine.in_flight)
+        why = "the plan's longest duration was reached"
+        self._control.tell("done", totals=codec.to_plain(totals), censored=engine.in_flight, why=why)
         return 0
 
     def _progress(self) -> None:
         engine = self._engine
         self._control.hint("progress", at_ns=self._clock.now_ns(), sent=engine.sent, in_flight=engine.in_flight)
-
-    def _set_up(self) -> Mapping[str, Any]:
-        """Run the setup operations in order; what they provide is held in memory only."""
-        values: dict[str, Any] = dict(self._plan.setup_values)
-        for position, operation in enumerate(self._plan.setup):
-            base = {"key": f"{self._plan.key_prefix}-setup-{position}", "index": position}
-            ready = requests.render(operation, {**base, **values})
-            for number in range(SETUP_TRIES):
-                if number:
-                    self._clock.sleep_s(SETUP_PAUSE_S)
-                start = Record(
-                    Kind.START,
-                    arrival=position,
-                    number=number,
-                    purpose=Purpose.SETUP,
-                    operation=self._plan.names.index(operation.name),
-                    sent_ns=self._clock.now_ns(),
-                )
-                self._writer.write(start)
-                status, detail, body, headers = self._exchange.send(operation.component, ready, operation.timeout_s)
-                reading = requests.classify(operation, status, detail, body, headers)
-                end = start._replace(kind=Kind.END, outcome=reading.outcome, detail=reading.detail, status=status or 0)
-                self._writer.write(end._replace(done_ns=self._clock.now_ns()))
-                if reading.outcome is Outcome.OK:
-                    break
-            else:
-                what = f"{reading.outcome.value}: HTTP status {status}" if status else reading.detail
-                raise UserError(f"setup operation {operation.name!r}", f"did not succeed ({what})")
-            values.update(requests.provided(operation, body, headers))
-        return values
 
 
 if __name__ == "__main__":
