@@ -119,7 +119,7 @@ def _csv(text: str, where: str) -> tuple[list[str], list[list[Any]]]:
         header, *rows = [cells for cells in csv.reader(io.StringIO(text), strict=True) if cells] or [[]]
     except csv.Error as error:
         raise UserError(where, f"is no CSV: {error}") from None
-    if len(set(header)) != len(header) or not all(name.strip() for name in header):
+    if not header or len(set(header)) != len(header) or not all(name.strip() for name in header):
         raise UserError(where, f"needs a first row with the names of the columns, each once, not {header}")
     for number, cells in enumerate(rows, start=2):
         if len(cells) != len(header):
