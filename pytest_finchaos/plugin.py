@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +129,10 @@ class Worker:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+
+    def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
+        output: dict[str, Any] = getattr(self._config, "workeroutput", {})
+        output.setdefault(options.DESELECTED, []).extend(options.drills_among(items))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:

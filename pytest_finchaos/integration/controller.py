@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +33,7 @@ class Collected:
         self._identity = identity.of(config)
         self._results: dict[str, DrillResult] = {}
         self._lost: dict[str, str] = {}
+        self._left_out: dict[str, None] = {}
         self._unwritten = ""
         self._run: RunResult | None = None
 
@@ -49,6 +50,10 @@ class Collected:
     def lose(self, lost: Mapping[str, str]) -> None:
         """Note tests whose result never arrived, node id to what is missing: nothing green can be said of the run."""
         self._lost.update(lost)
+
+    def leave_out(self, deselected: Iterable[str]) -> None:
+        """Note drills that were collected and left out on purpose: a gate tells them from those that do not exist."""
+        self._left_out.update(dict.fromkeys(deselected))
 
     def write(self, session: pytest.Session, exit_status: int) -> None:
         """Write ``report.json`` and everything made from it; a report that cannot be written fails the session."""
@@ -72,6 +77,7 @@ class Collected:
             drills,
             lost=tuple(self._lost),
             problems=tuple(f"{name}: {what}" for name, what in self._lost.items()),
+            deselected=tuple(name for name in self._left_out if name not in self._results),
         )
         try:
             directory = sessions.of(self._config).directory

@@ -80,11 +80,19 @@ class Guard:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._attendance = Attendance()
+        self._deselected: dict[str, None] = {}
         self._workers: dict[str, Any] = {}  # by node id, so that JUnit finds the entry that it began
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Iterable[str]) -> None:
         self._attendance.collected.update(dict.fromkeys(ids))
+
+    def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
+        self._deselected.update(dict.fromkeys(options.drills_among(items)))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self._deselected.update(dict.fromkeys(getattr(node, "workeroutput", {}).get(options.DESELECTED, ())))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._attendance.began.setdefault(nodeid)
@@ -97,6 +105,8 @@ class Guard:
 
     @pytest.hookimpl(tryfirst=True)  # before the writers of JUnit and other reports
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self._deselected and options.COLLECTED in self._config.stash:
+            self._config.stash[options.COLLECTED].leave_out(self._deselected)
         lost = self._attendance.lost(int(exitstatus))
         if not lost or not self._concerns_us():
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 PROPERTY = "finchaos"  # the one user property, and the one key in xdist's worker input and output
 PROGRESS = "finchaos-progress"  # phase and type of a report that is a worker's line of progress
 MARK = "finchaos-drill"  # keyword of a test that is a drill; crosses with each of its reports
+DESELECTED = "finchaos-deselected"  # key in a worker's output: drills that it left out on purpose
 COLLECTED: pytest.StashKey[Collected] = pytest.StashKey()
 RUNNING: pytest.StashKey[pytest.Item] = pytest.StashKey()  # the test that a worker is at
 
@@ -51,6 +53,11 @@ def is_drill(item: pytest.Item) -> bool:
         return True
     definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).get("drill")
     return definitions is not None and definitions[-1].func.__module__ == "pytest_finchaos.fixtures"
+
+
+def drills_among(items: Iterable[pytest.Item]) -> list[str]:
+    """Node ids of the drills among some tests."""
+    return [item.nodeid for item in items if is_drill(item)]
 
 
 def received(config: pytest.Config) -> dict[str, Any]:
