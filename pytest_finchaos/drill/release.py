@@ -284,7 +284,9 @@ class Release:
     def result(self) -> ReleaseResult:
         """For the report."""
         course, figures = self._course, self._figures
-        judged = self._judged or Judged(Verdict.INCONCLUSIVE, (Reason("not-asserted", "the test claimed nothing"),))
+        judged = self._judged
+        if judged is None:
+            judged = Judged(Verdict.INCONCLUSIVE, (Reason("not-asserted", "the test claimed nothing"),))
         return ReleaseResult(
             component=course.component,
             version=course.version,
