@@ -99,7 +99,9 @@ def system_digest(spec: EnvironmentSpec, program: Path | None) -> str:
         program: The file that the start command executes.
     """
     folder = Path(spec.source).parent
-    named = {word: folder / word for word in (*spec.start[1:], *spec.stop[1:]) if "{" not in word}
+    books = {Path(text).name for text in (spec.ledger.connect if spec.ledger else {}).values() if isinstance(text, str)}
+    words = [word for word in (*spec.start[1:], *spec.stop[1:]) if "{" not in word]
+    named = {word: folder / word for word in words if Path(word).name not in books}  # the ledger's file is data
     facts = {
         "start": list(spec.start),
         "stop": list(spec.stop),
