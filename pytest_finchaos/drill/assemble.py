@@ -155,9 +155,7 @@ def _not_checked(state: DrillState) -> tuple[NotChecked, ...]:
     if state.history is not None:
         rows.extend(events.not_exercised(state.objectives, state.history.operations))
     if state.session is not None:
-        rows.extend(
-            NotChecked(f"operation {name}", "the environment does not map it") for name in state.session.not_mapped
-        )
+        rows.extend(state.session.not_checked)
     for injection in state.injections:
         found = injection.result()
         if found.gone is None:

@@ -47,6 +47,8 @@ def _generator(state: DrillState) -> Judged:
     history = state.history
     if history is None:
         return Judged(Verdict.INCONCLUSIVE, (Reason("no-traffic", "there was no load"),), "load-generator")
+    if state.session is not None and state.session.closed_loop:
+        state.defects.append(Defect(Reason("closed-loop", state.session.closed_loop), frozenset({Claim.LATENCY})))
     if history.generator.complete and not history.generator.problems:
         lag_ms = history.generator.lag_p99_ns / 1e6
         return _passed(

@@ -9,6 +9,7 @@ from pytest_finchaos.drill import checks, host
 from pytest_finchaos.drill.state import DrillState
 from pytest_finchaos.ledger.adapters import read_ledger
 from pytest_finchaos.ledger.check import check_money
+from pytest_finchaos.ledger.invariants import INVARIANTS
 from pytest_finchaos.load.references import read_references
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.money import MoneyReport
@@ -105,6 +106,9 @@ def _check_money(state: DrillState) -> None:
         return
     if environment.spec.ledger is None:
         state.money = MoneyReport(not_checked={"money": "the environment has no [ledger]"})
+        return
+    if why := state.session.unreadable_money(environment.spec.ledger.operation):
+        state.money = MoneyReport(not_checked=dict.fromkeys(INVARIANTS, why))
         return
     kept = state.session.references
     try:

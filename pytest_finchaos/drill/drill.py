@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_finchaos.drill import assemble, closing, host
@@ -10,6 +11,7 @@ from pytest_finchaos.drill import canary as canaries
 from pytest_finchaos.drill.canary import SETTLE_S
 from pytest_finchaos.drill.context import DrillContext
 from pytest_finchaos.drill.injection import Injection
+from pytest_finchaos.drill.loading import Script
 from pytest_finchaos.drill.phases import PhaseLog
 from pytest_finchaos.drill.release import Release
 from pytest_finchaos.drill.state import DrillState
@@ -48,13 +50,26 @@ class Drill:
         return self._state.context.seed
 
     def load(
-        self, profile: str, *, rate_per_s: float, on: Environment | None = None, max_in_flight: int = 512
+        self,
+        profile: str = "",
+        *,
+        rate_per_s: float,
+        locustfile: str | Path | None = None,
+        users: int | None = None,
+        component: str | None = None,
+        on: Environment | None = None,
+        max_in_flight: int = 512,
     ) -> Traffic:
         """Payment-like load from entering to leaving the block.
 
         Args:
             profile: Name of a load profile.
-            rate_per_s: Mean arrivals a second; arrivals do not wait for answers.
+            rate_per_s: Mean arrivals a second; arrivals do not wait for answers. With a locustfile: users started a
+                second.
+            locustfile: Run the users of this file, as they are, in place of a profile. They wait for answers before
+                they send again, so claims about latency are void.
+            users: Users of the locustfile; by default those that are started in the first second.
+            component: Where the locustfile's relative URLs go; by default where the load enters.
             on: The environment, when the test requests several.
             max_in_flight: Cap on requests in flight; arrivals beyond it are late, then dropped, and counted.
 
@@ -69,13 +84,21 @@ class Drill:
             raise UserError("drill.load(…)", "this drill has its load already", cure="write one test for each load")
         if not 0 < rate_per_s <= RATE_LIMIT_PER_S:
             raise UserError("drill.load(…)", f"rate_per_s = {rate_per_s}", allowed=(f"0 to {RATE_LIMIT_PER_S:g}",))
+        if bool(profile) is (locustfile is not None):
+            cure = 'either drill.load("PROFILE", rate_per_s=…) or drill.load(locustfile="FILE", users=…, rate_per_s=…)'
+            raise UserError("drill.load(…)", f"profile = {profile!r} and locustfile = {locustfile!r}", cure=cure)
+        if locustfile is None and not (users is None and component is None):
+            raise UserError(
+                "drill.load(…)", "users and component are for a locustfile", cure="a profile has rate_per_s"
+            )
         if on is not None:
             if on not in state.environments:
                 raise UserError("drill.load(…, on=…)", f"the test does not request environment {on.name}")
             state.environment = on
         state.bound_environment("drill.load(…)")
         state.profile, state.rate_per_s = profile, float(rate_per_s)
-        return Traffic(state, max_in_flight=max_in_flight)
+        script = None if locustfile is None else Script(str(locustfile), users, component)
+        return Traffic(state, max_in_flight=max_in_flight, script=script)
 
     def inject(self, fault: Fault) -> Injection:
         """Arm a fault for the length of a block; leaving it removes the fault and proves it gone.

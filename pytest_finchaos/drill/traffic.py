@@ -6,11 +6,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pytest_finchaos.drill import answers, closing, host
-from pytest_finchaos.drill.served import named, tag_of
+from pytest_finchaos.drill.loading import MAX_DURATION_S, Script, plan_of
 from pytest_finchaos.drill.state import DrillState
-from pytest_finchaos.ledger.adapters import keeps_references, read_data
-from pytest_finchaos.load.plan import LoadPlan
-from pytest_finchaos.load.profile import load_profile
+from pytest_finchaos.load.locust_plan import LocustPlan
 from pytest_finchaos.load.session import start_load
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import Counts
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 WARM_S = 1.0
 TICK_S = 0.1
 REPORT_EVERY_S = 5.0
-MAX_DURATION_S = 3600.0
 
 
 class Traffic:
@@ -36,34 +33,22 @@ class Traffic:
     ``steady``, ``hold`` and ``recover`` only mark phases and wait: the load runs through all of them.
     """
 
-    def __init__(self, state: DrillState, *, max_in_flight: int) -> None:
+    def __init__(self, state: DrillState, *, max_in_flight: int, script: Script | None = None) -> None:
         self._state = state
         self._max_in_flight = max_in_flight
+        self._script = script
 
     def __enter__(self) -> Self:
         state = self._state
         environment = state.bound_environment("drill.load(…)")
         state.fingerprint_before = environment.fingerprint
-        profile = load_profile(state.profile, state.context.profile_folders)
         state.objectives = load_objectives(environment.spec.slos, environment.spec.source)
-        operations = named(environment.spec.operations, environment.routed, tag_of(state.context.seed))
-        plan = LoadPlan(
-            profile=profile,
-            rate_per_s=state.rate_per_s,
-            seed=state.context.seed,
-            key_prefix=state.context.key_prefix,
-            operations=operations,
-            base_urls={name: environment.base_url(name) for name in {op.component for op in operations.values()}},
-            data=read_data(environment.spec, environment),
-            references=keeps_references(environment.spec),
-            max_in_flight=self._max_in_flight,
-            max_duration_s=MAX_DURATION_S,
-            environment=environment.id,
-        )
-        plan.check()
+        plan = plan_of(state, environment, script=self._script, max_in_flight=self._max_in_flight)
+        state.profile = plan.title
+        pace = f"{state.profile} at {state.rate_per_s:g}/s" if self._script is None else state.profile
         state.context.records.mkdir(parents=True, exist_ok=True)
         self._take_slot()
-        state.context.progress(f"load: {state.profile} at {state.rate_per_s:g}/s")
+        state.context.progress(f"load: {pace}")
         try:
             closing.note_ledger(state)
             state.session = start_load(plan, state.context.records)
@@ -71,9 +56,9 @@ class Traffic:
         except BaseException:
             host.give_back(state.lease)
             raise
-        state.record("load-started", "load", f"{state.profile} at {state.rate_per_s:g}/s")
+        state.record("load-started", "load", pace)
         state.phases.begin(Phase.WARM)
-        self._wait(WARM_S)
+        self._wait(WARM_S + (plan.users / plan.spawn_per_s if isinstance(plan, LocustPlan) else 0.0))
         return self
 
     def _take_slot(self) -> None:
@@ -90,6 +75,16 @@ class Traffic:
             closing.abandon(self._state)
         else:
             closing.close(self._state)
+        if self._script is not None:
+            self._state.rate_per_s = self._sent_per_s()
+
+    def _sent_per_s(self) -> float:
+        """The rate of a load: as planned, or what the users of a locustfile have made so far."""
+        state = self._state
+        if self._script is None or state.session is None or not state.session.started_ns:
+            return state.rate_per_s
+        until_ns = state.context.clock.now_ns() if state.history is None else state.history.stopped_ns
+        return round(self.counts.sent / max((until_ns - state.session.started_ns) / NS_PER_S, 0.001), 1)
 
     def steady(self, *, duration_s: float) -> None:
         """The baseline: nothing is disturbed for ``duration_s`` seconds."""
@@ -112,7 +107,7 @@ class Traffic:
         if not state.injections:
             self._wait(within_s)
             return
-        watch_s = within_s + window_s(state.rate_per_s)
+        watch_s = within_s + window_s(self._sent_per_s())
         deadline_ns = state.context.clock.now_ns() + int(watch_s * NS_PER_S)
         while state.context.clock.now_ns() < deadline_ns and self._alive():
             self._wait(0.25)
