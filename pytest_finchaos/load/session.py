@@ -169,6 +169,10 @@ class LoadSession:
                 return f"{number} requests of the locustfile are not what operation {operation!r} describes: {why}"
         return ""
 
+    def pays(self, operation: str) -> bool:
+        """False when the plan has no ``operation``, the one that moves money; a locustfile may always have it."""
+        return not isinstance(self.plan, LoadPlan) or operation in self.plan.names
+
     @property
     def alive(self) -> bool:
         """True while the driver's process lives."""
