@@ -188,9 +188,17 @@ def _checked(drill: DrillResult, name: str) -> bool:
 
 
 def _why_not(drill: DrillResult, name: str) -> str:
-    why = drill.money.not_checked.get(name) or drill.money.problem
-    undecided = next((found.text for found in drill.money.findings if found.invariant == name), "")
-    return f"{name} ({why or undecided})" if why or undecided else name
+    """The name with the first reason that the report gives for it, from the particular to the general."""
+    reasons = [
+        drill.money.not_checked.get(name, ""),
+        *(row.why for row in drill.not_checked if name in row.what),
+        *(found.text for found in drill.money.findings if found.invariant == name),
+        *(text for check, _, text in drill.checks if check == name),
+        drill.money.problem,
+        drill.money.not_checked.get("money", ""),
+    ]
+    why = next((reason for reason in reasons if reason), "")
+    return f"{name} ({why})" if why else name
 
 
 def _one_build(spec: GateSpec, rows: Sequence[Row]) -> Sequence[Row]:

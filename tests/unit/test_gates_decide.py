@@ -233,6 +233,13 @@ def test_what_was_not_checked_blocks_a_gate_that_requires_it() -> None:
     assert "exactly-once (no ledger is declared)" in found.rows[0].text
 
 
+def test_a_system_without_a_ledger_says_why_its_money_was_not_checked() -> None:
+    spec = replace(ONE, require_checked=("exactly-once",))
+    unchecked = replace(drill(SLOW), money=MoneyReport(not_checked={"money": "the environment has no [ledger]"}))
+    text = result(spec, run(unchecked)).rows[0].text
+    assert text == "passed, but did not check exactly-once (the environment has no [ledger])"
+
+
 def test_an_automatic_check_and_an_asserted_objective_can_be_required() -> None:
     spec = replace(ONE, require_checked=("build-served", "payment-success"))
     assert result(spec, run(drill(SLOW))).exit_code == 0
