@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+collect_ignore = ["suite"]  # drills: they run in a project of their own, see test_drills_on_the_foreign_service.py
 CANNOT_BE_HAD = (3, 4)  # no tool for it, no way to the packages: see the scripts; anything else is a failure of ours
 PREPARED_WITHIN_S = 400.0
 
