@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pytest_finchaos.model.errors import UserError
 
+BUILD_FIELDS = ("build", "version", "revision", "commit", "git_sha", "gitCommit")
 HEALTH = ("/ready", "/readyz", "/health", "/healthz", "/status")
 WITHIN_S = 2.0
 MORE = 5  # further reads that a document of the system proposes
@@ -43,11 +45,13 @@ class Answer:
         path: What was asked for.
         status: HTTP status, 0 without an answer.
         problem: Why there was none.
+        build: Field of its JSON body that says which build serves, "" without one.
     """
 
     path: str
     status: int
     problem: str = ""
+    build: str = ""
 
     @property
     def well(self) -> bool:
@@ -64,12 +68,14 @@ class Chosen:
         read: Path of the first drill's operation.
         ok: Statuses that count as good there.
         doubt: What the user should look at, "" when nothing.
+        identity: Path and field that say which build serves, or None.
     """
 
     ready: str | None
     read: str
     ok: tuple[str, ...] = ("2xx",)
     doubt: str = ""
+    identity: tuple[str, str] | None = None
 
 
 def target_of(url: str) -> Target:
@@ -111,12 +117,22 @@ def read(target: Target, path: str) -> Answer:
     try:
         connection.request("GET", path, headers={"User-Agent": "finchaos", "Accept": "*/*", "Connection": "close"})
         response = connection.getresponse()
-        response.read(BODY_BYTES)
-        return Answer(path, response.status)
+        body = response.read(BODY_BYTES)
+        return Answer(path, response.status, build=build_field(body))
     except (OSError, http.client.HTTPException, ValueError) as error:
         return Answer(path, 0, str(error) or type(error).__name__)
     finally:
         connection.close()
+
+
+def build_field(body: bytes) -> str:
+    """The field of a JSON object that names a build, in the words that services use for it."""
+    try:
+        plain = json.loads(body)
+    except ValueError:
+        return ""
+    texts = plain if isinstance(plain, dict) else {}
+    return next((name for name in BUILD_FIELDS if isinstance(texts.get(name), str) and texts[name]), "")
 
 
 def choose(answers: Iterable[Answer], prefix: str = "") -> Chosen:
@@ -127,8 +143,10 @@ def choose(answers: Iterable[Answer], prefix: str = "") -> Chosen:
     well = [path for path, answer in by_path.items() if answer.well]
     ready = next((path for path in [*health, top] if path in well), None)
     named = [path for path in well if path not in (top, *health)]
+    identity = next(((path, by_path[path].build) for path in well if by_path[path].build), None)
     if well:
-        return Chosen(ready, next(iter([*named, *(path for path in (top, ready) if path in well)])))
+        read_path = next(iter([*named, *(path for path in (top, ready) if path in well)]))
+        return Chosen(ready, read_path, identity=identity)
     answered = [answer for answer in by_path.values() if 0 < answer.status < 500]
     if answered:
         first = answered[0]

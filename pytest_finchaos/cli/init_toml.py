@@ -72,7 +72,8 @@ def render(system: System) -> str:
     lines = ["# Written by finchaos init. Everything in it may be changed; finchaos doctor checks it."]
     lines += [*map("# {}".format, system.notes), "", f"[{where}]", *backend(system), ""]
     for component in system.components:
-        lines += [*one_component(where, component), ""]
+        identity = system.chosen.identity if component is system.entry else None
+        lines += [*one_component(where, component, identity), ""]
     lines += [f"[[{where}.edges]]".ljust(42) + " # where the load enters: network faults act here"]
     lines += [line("source", "clients"), line("target", system.entry.name), ""]
     lines += [*first_read(where, system), "", *judged(where), "", *payments(where, system)]
@@ -103,15 +104,19 @@ def braced(word: str) -> str:
     return word.replace("{", "{{").replace("}", "}}")
 
 
-def one_component(where: str, component: Component) -> list[str]:
-    """Address and readiness."""
+def one_component(where: str, component: Component, identity: tuple[str, str] | None) -> list[str]:
+    """Address, readiness, build."""
     ready: dict[str, Any] = {"http": component.ready} if component.ready else {}
     remark = "" if component.ready else 'its port accepts; better: { http = "/health", … }'
+    if identity is None:
+        build = '# identity = { http = "/version", field = "build" }  # where it says which build serves'
+    else:
+        build = line("identity", dict(zip(("http", "field"), identity, strict=True)), "it says here which build serves")
     return [
         f"[{where}.components.{component.name}]",
         line("address", component.address),
         line("ready", {**ready, "within_s": component.within_s}, remark),
-        '# identity = { http = "/version", field = "build" }  # where it says which build serves: then that is proven',
+        build,
     ]
 
 

@@ -157,6 +157,25 @@ def test_a_status_that_is_not_well_is_accepted_only_when_it_was_seen(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"state": "UP", "version": "1.4"}', "version"),
+        (b'{"version": "1", "build": "9f"}', "build"),
+        (b'{"version": 3}', ""),
+        (b'{"version": ""}', ""),
+        (b"[]", ""),
+        (b"<html>", ""),
+    ],
+)
+def test_a_build_is_proven_where_the_system_tells_it(body: bytes, field: str, tmp_path: Path) -> None:
+    assert init_probe.build_field(body) == field
+    chosen = init_probe.choose([Answer("/", 404), Answer("/status", 200, build=field)])
+    assert chosen.identity == (("/status", field) if field else None)
+    spec = load_configuration(written(System("shop", (API,), chosen), tmp_path)).environments["shop"]
+    assert (spec.components["api"].identity is not None) is bool(field)
+
+
+@pytest.mark.parametrize(
     "url", ["127.0.0.1:80", "https://127.0.0.1", "ftp://x", "http://", "http://x:99999", "http://x/?a=1", "http://u@x"]
 )
 def test_what_is_no_base_url_is_told(url: str) -> None:
