@@ -48,6 +48,13 @@ def test_no_login_is_kept() -> None:
     assert "secret" not in repr(sent(token="secret"))
 
 
+def test_nothing_of_a_setup_operation_is_kept() -> None:
+    login = OperationSpec("login", "g", "POST", "/login", body={"password": "{password}"}, setup=True)
+    found = recognise({"login": login}, Sent("POST", "http://h:1/login", {}, {"password": "theirs"}))
+    assert found.operation is login
+    assert found.values == {}
+
+
 def test_the_name_that_the_locustfile_gives_goes_before_the_path() -> None:
     assert recognise(ALL, sent(), "read").operation is READ
     assert recognise(ALL, sent(), "nothing of that name").operation is PAY
