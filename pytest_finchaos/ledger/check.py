@@ -14,7 +14,7 @@ from pytest_finchaos.ledger.adapters import Opened, open_ledger, scope
 from pytest_finchaos.ledger.capability import not_checked
 from pytest_finchaos.ledger.facts import EVERYTHING, Facts, Scope, prefix_of
 from pytest_finchaos.ledger.invariants import AFTER_REPLAY, CHECKS, INVARIANTS, LOOKUP, QUIESCENCE, SETTLEMENT
-from pytest_finchaos.ledger.quiesce import Rest, given_up_until_ns, quiesce
+from pytest_finchaos.ledger.quiesce import Rest, given_up_until_ns, quiesce, rows_under
 from pytest_finchaos.ledger.reader import LedgerReader, LedgerUnreachable
 from pytest_finchaos.ledger.settlement import SettlementProblem, cut_off
 from pytest_finchaos.ledger.tally import Tally, Violation, finding, joined
@@ -31,6 +31,7 @@ from pytest_finchaos.runtime.clock import Clock, SystemClock
 REPLAY = "replay"  # not an invariant: the second look, after replays
 LEFT_OUT = "payments that were not looked up"  # likewise
 OF_OTHERS = "payments of others"  # likewise
+OF_ACCOUNTS = ("balance-chain", "conservation")  # these look at whole accounts
 STILL_S = 1.0  # for how long nothing may change where no query says what is under way
 _CHANGING = "the ledger still changed while it was read"
 _TORN = f"{_CHANGING}, row by row, so it may show what never was"
@@ -155,12 +156,11 @@ def check_through(
     """
     operation, lookup = money_operation(spec, ledger), lookup_operation(spec, ledger)
     rest = means.rest(history, operation, ledger)
-    extract, no_settlement = _with_settlement(rest, ledger, means.api)
-    facts = Facts.build(history, extract, operation, before, means.scope)
     beyond = not_checked(spec, ledger, operation, lookup)
     if means.scope.others:
-        beyond[QUIESCENCE] = "others may be at work, so what is under way is not the drill's alone"
-        beyond[OF_OTHERS] = "others may pay while a drill runs, so nobody knows what they asked for"
+        rest = _among_others(rest, prefix_of(history.operations), beyond)
+    extract, no_settlement = _with_settlement(rest, ledger, means.api)
+    facts = Facts.build(history, extract, operation, before, means.scope)
     books = _Books({QUIESCENCE: rest.tally(), **_check(facts, tuple(CHECKS), rest)}, beyond)
     if no_settlement:
         books.tallies |= {
@@ -183,6 +183,21 @@ def check_through(
         resolutions=resolving.resolve(facts, stable=rest.stable),
         quiet_after_s=rest.after_s,
     )
+
+
+def _among_others(rest: Rest, own: str, beyond: dict[str, str]) -> Rest:
+    """What can be judged while others pay; the rest is told in ``beyond``.
+
+    Only the drill's own rows are known to be at rest. The others are from one instant too where a look is a snapshot;
+    where it is not, they may show what never was, and are left out.
+    """
+    beyond[QUIESCENCE] = "others may be at work, so what is under way is not the drill's alone"
+    beyond[OF_OTHERS] = "others may pay while a drill runs, so nobody knows what they asked for"
+    if rest.whole:
+        return rest
+    why = "others may pay while the ledger is read, and its rows are not from one instant"
+    beyond.update(dict.fromkeys((*OF_ACCOUNTS, "settlement-complete"), why))
+    return replace(rest, extract=rows_under(rest.extract, own))
 
 
 def _all(why: str) -> dict[str, str]:

@@ -136,12 +136,17 @@ def fingerprint(extract: Extract, own: str = "") -> tuple[int, ...]:
         extract: The ledger.
         own: Start of keys: then only payments under such keys count, and their entries.
     """
-    tables: tuple[Sequence[Any], ...] = (extract.payments, extract.entries, extract.balances)
-    if own:
-        payments = [payment for payment in extract.payments if payment.key.startswith(own)]
-        ids = {payment.id for payment in payments}
-        tables = (payments, [entry for entry in extract.entries if entry.payment_id in ids])
+    seen = rows_under(extract, own) if own else extract
+    tables: tuple[Sequence[Any], ...] = (seen.payments, seen.entries, seen.balances)
     return tuple(part for rows in tables for part in (len(rows), sum(map(hash, rows)) & _MASK))
+
+
+def rows_under(extract: Extract, own: str) -> Extract:
+    """The payments under keys that begin with ``own``, and their entries; no balances."""
+    payments = tuple(payment for payment in extract.payments if payment.key.startswith(own))
+    ids = {payment.id for payment in payments}
+    entries = tuple(entry for entry in extract.entries if entry.payment_id in ids)
+    return Extract(payments, entries, (), extract.settlement, extract.taken_at_ns)
 
 
 def given_up_until_ns(history: History, timeout_s: float) -> int:

@@ -155,6 +155,33 @@ def test_the_drills_own_payments_come_to_rest_while_others_go_on() -> None:
     assert {"acknowledged-durable", "exactly-once", "refused-no-effect", "amount-fidelity", "double-entry"} <= decided
 
 
+def test_rows_of_others_that_were_read_one_after_another_convict_nobody() -> None:
+    class Torn(Market):
+        def look(self, *, though_busy: bool = False) -> Look:
+            seen = super().look(though_busy=though_busy)
+            assert seen.extract is not None
+            late = foreign(self, len(self.payments))  # booked after the payments were read, before the entries
+            extract = self.extract(settlement=False)
+            older = tuple(payment for payment in extract.payments if payment.key != late)
+            return replace(seen, extract=replace(extract, payments=older), whole=False)
+
+    day = market_day()
+    torn = Torn(
+        clock=day.clock,
+        payments=day.payments,
+        entries=day.entries,
+        balances=day.balances,
+        answers=day.answers,
+        operations=day.operations,
+    )
+
+    report = checked(torn, Extract((), (), ()), others=True)
+
+    assert violated(report) == set()
+    assert {"balance-chain", "conservation"} <= set(report.not_checked)
+    assert "double-entry" in {finding.invariant for finding in report.findings if finding.verdict is Verdict.PASS}
+
+
 def test_a_loss_is_found_in_a_busy_market() -> None:
     market = market_day()
     market.payments.remove(next(each for each in market.payments if each.key.endswith("000000")))
