@@ -14,6 +14,7 @@ from pytest_finchaos.model.verdict import Verdict
 from pytest_finchaos.reporting.formats import clip, count, dated, listed, seconds, time_of_day
 
 HEADLINE_LIMIT = 200
+_TOLD = ("component-", "weights", "release-decided")  # events that stand on the timeline
 NO_REASON = "no reason recorded"
 _NS_PER_S = 1_000_000_000
 _ORDER = (Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE, Verdict.PASS)
@@ -168,7 +169,7 @@ def moments(drill: DrillResult) -> tuple[Moment, ...]:
     found.extend(
         Moment(offset_s(drill, event.at_ns), f"{event.subject}: {event.kind}" + _after(event.text))
         for event in drill.events
-        if event.kind.startswith("component-") and event.kind != "component-exited" and event.at_ns >= drill.started_ns
+        if event.kind.startswith(_TOLD) and event.kind != "component-exited" and event.at_ns >= drill.started_ns
     )
     found.extend(first_harm(drill))
     for recovery in drill.recoveries:

@@ -13,7 +13,7 @@ from pytest_finchaos.model import currency
 from pytest_finchaos.model.money import Finding, MoneyReport
 from pytest_finchaos.model.result import DrillResult, RunResult, Series
 from pytest_finchaos.model.verdict import Reason, Verdict
-from pytest_finchaos.reporting import facts, formats, palette, story
+from pytest_finchaos.reporting import facts, formats, palette, releases, story
 from pytest_finchaos.reporting.badges import badge, emblem
 from pytest_finchaos.reporting.charts import MAX_ROWS, Bucket, buckets, latency_chart, outcome_chart
 from pytest_finchaos.reporting.timeline import proof, timeline
@@ -91,6 +91,7 @@ def render_html(run: RunResult) -> str:
         checked=_checked(run),
         took=formats.between(run.run.started_at, run.run.ended_at),
         palette=palette,
+        releases=releases,
         resolutions=story.resolutions,
         utc=facts.utc,
         offset=facts.offset_s,

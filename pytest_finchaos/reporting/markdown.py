@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pytest_finchaos.model.release import Exposure
 from pytest_finchaos.model.result import DrillResult, RunResult
 from pytest_finchaos.model.verdict import Verdict
-from pytest_finchaos.reporting import facts, story
+from pytest_finchaos.reporting import facts, releases, story
 from pytest_finchaos.reporting.formats import clip, printable, seconds
 from pytest_finchaos.reporting.palette import SHAPES
 
 LIMIT_BYTES = 60_000
 _STORY_LINES = 60
 _MAX_NOT_CHECKED = 40
+_MAX_RELEASES = 40
 
 
 def render_markdown(run: RunResult) -> str:
@@ -21,6 +23,7 @@ def render_markdown(run: RunResult) -> str:
         _text(facts.run_sentence(run)),
         "",
         *_drill_table(run),
+        *_releases(run),
         *_problems(run),
         *_not_checked(run),
         *_replay(run),
@@ -50,6 +53,20 @@ def _drill_table(run: RunResult) -> list[str]:
         rows.append(f"| {verdict} | {name} | {why} | {seconds(drill.duration_s)} |")
     hidden = len(run.drills) - 200
     return [*rows, *([f"| | … and {hidden} more | see `report.html` | |"] if hidden > 0 else [])] if run.drills else []
+
+
+def _releases(run: RunResult) -> list[str]:
+    rows = [(drill, one) for drill in run.drills for one in drill.releases]
+    if not rows:
+        return []
+    lines = ["", "### Releases", "", "| Release | Exposed | Because | Drill |", "|---|---|---|---|"]
+    for drill, one in rows[:_MAX_RELEASES]:
+        exposed = releases.exposure_words(one.exposure.get(one.version, Exposure()))
+        cells = (releases.title(one), exposed, clip(one.text, 240), facts.short_id(drill.id))
+        lines.append("| " + " | ".join(map(_cell, cells)) + " |")
+    if len(rows) > _MAX_RELEASES:
+        lines.append(f"| … and {len(rows) - _MAX_RELEASES} more | | see `report.html` | |")
+    return lines
 
 
 def _problems(run: RunResult) -> list[str]:

@@ -6,7 +6,7 @@ from pytest_finchaos.model.currency import spell, spell_all
 from pytest_finchaos.model.money import Finding, Witness
 from pytest_finchaos.model.result import DrillResult, RunResult
 from pytest_finchaos.model.verdict import Verdict
-from pytest_finchaos.reporting import facts
+from pytest_finchaos.reporting import facts, releases
 from pytest_finchaos.reporting.formats import clip, count, printable, seconds
 
 MAX_MOMENTS = 40
@@ -29,7 +29,9 @@ def failure_story(drill: DrillResult) -> list[str]:
     Returns:
         Lines without line ends or control characters.
     """
-    lines = [*_verdict(drill), *_measured(drill), *_timeline(drill), *_first(drill), *_money(drill)]
+    told = releases.lines([drill])
+    released = ["releases", *told] if told else []
+    lines = [*_verdict(drill), *_measured(drill), *released, *_timeline(drill), *_first(drill), *_money(drill)]
     missing = facts.unchecked(drill)
     if missing:
         lines.append("not checked")
@@ -188,6 +190,7 @@ def junit_properties(drill: DrillResult) -> list[tuple[str, str]]:
         ("acted", " ".join(f"{item.id}={_three(item.acted)}" for item in drill.injections)),
         ("gone", " ".join(f"{item.id}={_three(item.gone)}" for item in drill.injections)),
         ("recovery_s", " ".join(recovered)),
+        ("releases", "; ".join(releases.title(one) for one in drill.releases)),
         ("money_violated", " ".join(violated)),
         ("unsuccessful_payments", str(drill.impact.get("unsuccessful_payments", ""))),
         ("unsuccessful_amount", spell_all(lost_minor)),

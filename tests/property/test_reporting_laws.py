@@ -102,7 +102,8 @@ def test_a_run_comes_back_from_its_text_as_it_was(run: RunResult) -> None:
 @settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
 def test_a_document_fits_the_schema_but_for_free_words(run: RunResult) -> None:
     problems = validate(json.loads(to_text(to_document(run))))
-    assert [problem for problem in problems if "test_outcome" not in problem and "run.id" not in problem] == []
+    free = ("test_outcome", "run.id", ".outcome:")
+    assert [problem for problem in problems if not any(word in problem for word in free)] == []
 
 
 @given(RUNS)
