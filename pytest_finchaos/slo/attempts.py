@@ -11,6 +11,7 @@ from pytest_finchaos.model.result import DrillResult, RunResult
 from pytest_finchaos.model.verdict import Verdict
 
 _STRENGTH = {Verdict.FAIL: 0, Verdict.INVALID: 1, Verdict.INCONCLUSIVE: 2, Verdict.PASS: 3}
+_ELSEWHERE = ("attach", "command", "kubernetes")  # backends whose builds do not come from the drills' own commit
 _EPOCH = datetime.min.replace(tzinfo=UTC)
 
 
@@ -107,6 +108,8 @@ def same_change(one: Attempt, other: Attempt) -> bool:
     """True when both tried the same thing: one run, one clean commit, or one build where no commit tells.
 
     A modified tree is told apart by the fingerprint alone. Two legs of a CI matrix are one change, on whatever build.
+    A system that is deployed elsewhere may change while the commit of its drills does not: there another build is
+    another change, unless the two runs overlapped.
     """
     if one.run.run.id == other.run.run.id:
         return True
@@ -115,5 +118,21 @@ def same_change(one: Attempt, other: Attempt) -> bool:
         return False
     clean = all(attempt.run.run.git.get("tree") == "clean" for attempt in (one, other))
     if all(commits) and clean:
-        return True
+        return (
+            not _deployed_elsewhere(one, other) or one.fingerprint == other.fingerprint or _overlap(one.run, other.run)
+        )
     return bool(one.fingerprint) and one.fingerprint == other.fingerprint
+
+
+def _deployed_elsewhere(one: Attempt, other: Attempt) -> bool:
+    environments = [attempt.drill.environment if attempt.drill is not None else None for attempt in (one, other)]
+    return all(found is not None and found.backend in _ELSEWHERE and found.fingerprint for found in environments)
+
+
+def _overlap(one: RunResult, other: RunResult) -> bool:
+    """True when two runs were on at the same time, or nobody can tell."""
+    bounds = [instant(text) for run in (one, other) for text in (run.run.started_at, run.run.ended_at)]
+    first, first_end, second, second_end = bounds
+    if first is None or first_end is None or second is None or second_end is None:
+        return True
+    return first <= second_end and second <= first_end

@@ -24,6 +24,7 @@ from tests.samples.many import (
     drill,
     run,
 )
+from tests.samples.parts import FINGERPRINT
 
 SPEC = GateSpec("canary", (SLOW, KILLED), max_age_h=24)
 ONE = GateSpec("canary", (SLOW,), max_age_h=24)
@@ -203,6 +204,26 @@ def test_outside_a_repository_the_build_tells_whether_anything_changed() -> None
     assert result(ONE, failed, run(drill(SLOW, hours=1), name="b", commit="")).exit_code == 1
     mended = run(drill(SLOW, hours=1, fingerprint=OTHER_FINGERPRINT), name="b", commit="")
     assert result(ONE, failed, mended).exit_code == 0
+
+
+def attached(verdict: Verdict, hours: float, fingerprint: str, ended: float) -> RunResult:
+    """A run against a system that is deployed elsewhere; it ended ``ended`` hours before now."""
+    base = drill(SLOW, verdict, hours=hours, fingerprint=fingerprint)
+    assert base.environment is not None
+    elsewhere = replace(base, environment=replace(base.environment, backend="attach"))
+    found = run(elsewhere, name=f"{verdict.value}-{hours}")
+    return replace(found, run=replace(found.run, ended_at=before(ended)))
+
+
+def test_a_system_that_was_deployed_anew_is_another_change_though_its_drills_are_not() -> None:
+    failed = attached(Verdict.FAIL, 5, FINGERPRINT, ended=4.5)
+    assert result(ONE, failed, attached(Verdict.PASS, 2, OTHER_FINGERPRINT, ended=1.5)).exit_code == 0
+    assert result(ONE, failed, attached(Verdict.PASS, 2, FINGERPRINT, ended=1.5)).exit_code == 1
+
+
+def test_two_legs_at_the_same_time_are_one_change_also_on_systems_deployed_elsewhere() -> None:
+    failed = attached(Verdict.FAIL, 5, FINGERPRINT, ended=4)
+    assert result(ONE, failed, attached(Verdict.PASS, 4.5, OTHER_FINGERPRINT, ended=3)).exit_code == 1
 
 
 def test_a_new_attempt_decides_what_was_unsound_or_undecided() -> None:
