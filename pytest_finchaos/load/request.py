@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from pytest_finchaos.model import currency, matchers
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import Outcome
-from pytest_finchaos.model.spec import OperationSpec
+from pytest_finchaos.model.spec import OperationSpec, OutcomeRules
 from pytest_finchaos.runtime import codec
 
 # How an exchange can end. ``refused-connection``: the connection ended before a byte of the request left.
@@ -224,10 +226,11 @@ def classify(
     """
     if status is None or detail != HTTP:
         return Reading(_by_ending(operation, detail), detail)
-    rules = _rules(operation)
-    in_body = _reads_body(operation) or any(rule.values for rule, _ in rules)
+    rules = _rules(operation.outcomes)
+    in_body = rules.in_body or _reads_body(operation)
     plain = _parsed(body) if in_body else None
-    outcome = _by_answer(rules, status, {name.lower(): value.strip() for name, value in headers}, plain)
+    named = {name.lower(): value.strip() for name, value in headers} if rules.in_headers else {}
+    outcome = _by_answer(rules, status, named, plain)
     if not in_body:
         return Reading(outcome, HTTP)
     if operation.items is not None:
@@ -247,15 +250,39 @@ def classify(
     )
 
 
-def _rules(operation: OperationSpec) -> list[tuple[matchers.Matcher, Outcome]]:
-    rules = operation.outcomes
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """An operation's rules, parsed once: endings, and matchers of answers in groups, the most specific one first."""
+
+    endings: Mapping[str, Outcome]
+    groups: tuple[tuple[tuple[matchers.Matcher, Outcome], ...], ...]
+    in_body: bool
+    in_headers: bool
+
+
+@lru_cache(maxsize=1024)
+def _rules(rules: OutcomeRules) -> _Rules:
     kinds = (
         (Outcome.OK, rules.ok),
         (Outcome.DECLINED, rules.declined),
         (Outcome.REFUSED, rules.refused),
         (Outcome.UNKNOWN, rules.unknown),
     )
-    return [(matchers.parse(text), outcome) for outcome, texts in kinds for text in texts]
+    endings: dict[str, Outcome] = {}
+    by_rank: dict[tuple[int, int], list[tuple[matchers.Matcher, Outcome]]] = defaultdict(list)
+    for outcome, texts in kinds:
+        for matcher in map(matchers.parse, texts):
+            if matcher.ending:
+                endings.setdefault(matcher.ending, outcome)
+            else:
+                by_rank[matcher.rank].append((matcher, outcome))
+    found = [matcher for group in by_rank.values() for matcher, _ in group]
+    return _Rules(
+        endings,
+        tuple(tuple(by_rank[rank]) for rank in sorted(by_rank, reverse=True)),
+        in_body=any(matcher.values for matcher in found),
+        in_headers=any(matcher.headers for matcher in found),
+    )
 
 
 def _reads_body(operation: OperationSpec) -> bool:
@@ -265,19 +292,17 @@ def _reads_body(operation: OperationSpec) -> bool:
 
 def _by_ending(operation: OperationSpec, detail: str) -> Outcome:
     """How an exchange without a readable answer is read."""
-    for rule, outcome in _rules(operation):
-        if rule.ending == detail:
-            return outcome
-    return Outcome.FAILED if detail == REFUSED_CONNECTION else Outcome.UNKNOWN
+    unruled = Outcome.FAILED if detail == REFUSED_CONNECTION else Outcome.UNKNOWN
+    return _rules(operation.outcomes).endings.get(detail, unruled)
 
 
-def _by_answer(
-    rules: list[tuple[matchers.Matcher, Outcome]], status: int, headers: Mapping[str, str], plain: Any
-) -> Outcome:
+def _by_answer(rules: _Rules, status: int, headers: Mapping[str, str], plain: Any) -> Outcome:
     """What the most specific rules say, e.g. 409 before 4xx; unknown where none matches or they disagree."""
-    chosen = matchers.best((rule for rule, _ in rules), status, headers, plain)
-    said = {outcome for rule, outcome in rules if rule in chosen}
-    return said.pop() if len(said) == 1 else Outcome.UNKNOWN
+    for group in rules.groups:
+        said = {outcome for matcher, outcome in group if matcher.matches(status, headers, plain)}
+        if said:
+            return said.pop() if len(said) == 1 else Outcome.UNKNOWN
+    return Outcome.UNKNOWN
 
 
 def provided(operation: OperationSpec, body: bytes, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:

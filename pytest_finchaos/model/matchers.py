@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -85,13 +85,6 @@ def parse(text: str) -> Matcher:
         else:
             values.append((name, value))
     return Matcher(text, "", status, tuple(headers), tuple(values))
-
-
-def best(matchers: Iterable[Matcher], status: int, headers: Mapping[str, str], plain: Any) -> list[Matcher]:
-    """The most specific of those that match an answer; several when they are equally specific."""
-    found = [matcher for matcher in matchers if matcher.matches(status, headers, plain)]
-    top = max((matcher.rank for matcher in found), default=(0, 0))
-    return [matcher for matcher in found if matcher.rank == top]
 
 
 def find(plain: Any, dotted: str) -> Any:

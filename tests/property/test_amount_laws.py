@@ -64,8 +64,8 @@ def test_rows_in_major_units_give_the_payments_minor_units(amount: int, currency
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(["minor", "major"]))
-def test_a_float_is_never_money(amount: float, unit: str) -> None:
-    row = ["k", "id", amount, "EUR", "", "", "done"]
+def test_a_float_is_never_money(number: float, unit: str) -> None:
+    row = ["k", "id", number, "EUR", "", "", "done"]
 
     with pytest.raises(UserError, match="float"):
         Typing("here", unit).rows(Payment, list("abcdefg"), [row])

@@ -46,10 +46,10 @@ def outcome(rules: OutcomeRules, answer: tuple[int, dict[str, str], dict[str, st
 
 @given(lists(), lists(), lists(), ANSWERS, st.randoms())
 def test_the_order_of_the_matchers_does_not_matter(
-    ok: tuple[str, ...], declined: tuple[str, ...], refused: tuple[str, ...], answer: Any, random: Any
+    ok: tuple[str, ...], declined: tuple[str, ...], refused: tuple[str, ...], answer: Any, dice: Any
 ) -> None:
     def shuffled(matchers_of: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(random.sample(matchers_of, len(matchers_of)))
+        return tuple(dice.sample(matchers_of, len(matchers_of)))
 
     rules = OutcomeRules(ok, declined, refused, ())
     other = OutcomeRules(shuffled(ok), shuffled(declined), shuffled(refused), ())
