@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ INTERRUPTED = 130
 # pytest's: all passed, some failed, interrupted, internal error, usage error, no tests collected
 CODES = {0: 0, 1: 1, 2: INTERRUPTED, 3: 1, 4: 2, 5: 2}
 INI = "[pytest]\naddopts = -p no:locust -ra\nfinchaos_config = finchaos.toml\n"
-EXPERIMENTS = "finchaos_experiments = .\n"
+FILES = (".yaml", ".yml", ".json")  # experiments as files; named one by one, for reports in the copy are JSON too
 
 
 def add(subparsers: Any) -> None:
@@ -99,8 +99,13 @@ def copy(source: Path, ours: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / path.name)
     text = (source / "finchaos.toml").read_text(encoding="utf-8")
     write_atomic(folder / "finchaos.toml", placed(text, ours))
-    files = any(path.suffix in (".yaml", ".yml") for path in source.iterdir())
-    write_atomic(folder / "pytest.ini", INI + (EXPERIMENTS if files else ""))
+    write_atomic(folder / "pytest.ini", settings(path.name for path in sorted(source.iterdir())))
+
+
+def settings(names: Iterable[str]) -> str:
+    """The copy's settings for pytest, with each experiment file among ``names``."""
+    files = [name for name in names if name.endswith(FILES)]
+    return INI + "".join(f"    {name}\n" for name in ("finchaos_experiments =", *files)).lstrip() if files else INI
 
 
 def placed(text: str, ours: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import tomllib
 from pathlib import Path
 
@@ -20,6 +21,14 @@ def test_the_copy_is_a_configuration_that_holds_wherever_it_lies(tmp_path: Path)
     assert demo.OURS not in (folder / "finchaos.toml").read_text()
     assert list(folder.glob("test_*.py"))
     assert (folder / "pytest.ini").read_text().startswith("[pytest]\n")
+
+
+def test_experiment_files_are_named_one_by_one_so_that_no_report_is_taken_for_one() -> None:
+    text = demo.settings(["a.yaml", "b.json", "test_c.py", "finchaos.toml"])
+    parser = configparser.ConfigParser()
+    parser.read_string(text)
+    assert parser["pytest"]["finchaos_experiments"].split() == ["a.yaml", "b.json"]
+    assert "experiments" not in demo.settings(["test_c.py"])
 
 
 def test_a_package_folder_with_odd_characters_stays_toml(tmp_path: Path) -> None:
