@@ -176,9 +176,9 @@ def _sql(where: str, ledger: Mapping[str, Any], table: Mapping[str, Any]) -> Ite
             cure = 'write connect = { database = "/path" }, or what the driver needs'
             yield UserError(f"{where}.connect", "missing: where the driver connects to", cure=cure)
         return
-    for key in ("connect",):
-        if key in ledger:
-            yield UserError(f"{where}.{key}", "is for a driver", cure='write driver = "sqlite3", or another one')
+    for place, found in (("connect", ledger), ("queries.begin", ledger.get("queries", {}))):
+        if place.rpartition(".")[2] in found:
+            yield UserError(f"{where}.{place}", "is for a driver", cure='write driver = "sqlite3", or another one')
     if "component" not in ledger:
         cure = "name a component of kind 'postgres', or a driver with connect"
         yield UserError(f"{where}.component", "missing: which database is read", allowed=databases, cure=cure)

@@ -110,15 +110,28 @@ def refuse_card_number(text: str, where: str) -> None:
     Raises:
         UserError: Without repeating the number.
     """
+    digits = _card_digits(text)
+    if digits:
+        raise UserError(
+            where,
+            f"a value looks like a card number ({digits} digits that pass the Luhn check)",
+            cure="use tokens or test identifiers; card numbers are never sent, logged or stored",
+        )
+
+
+def looks_like_card_number(text: str) -> bool:
+    """True for what `refuse_card_number` refuses."""
+    return _card_digits(text) > 0
+
+
+def _card_digits(text: str) -> int:
+    """How many digits a card number in ``text`` has; 0 without one."""
     for match in _CARD_NUMBER.finditer(text):
         digits = [int(digit) for digit in match.group() if digit.isdigit()]
         doubled = [digit if at % 2 == 0 else sum(divmod(2 * digit, 10)) for at, digit in enumerate(reversed(digits))]
         if sum(doubled) % 10 == 0:
-            raise UserError(
-                where,
-                f"a value looks like a card number ({len(digits)} digits that pass the Luhn check)",
-                cure="use tokens or test identifiers; card numbers are never sent, logged or stored",
-            )
+            return len(digits)
+    return 0
 
 
 def _texts(plain: Any) -> list[str]:
@@ -147,7 +160,7 @@ def render(operation: OperationSpec, values: Mapping[str, Any]) -> Request:
     """
     where = f"operation {operation.name!r}"
     for name, value in values.items():
-        if isinstance(value, str) and name != "key":  # keys are the harness's own
+        if isinstance(value, str) and name not in ("key", "reference"):  # the harness's own, and the system's own
             refuse_card_number(value, f"{where}: {name}")
     path = _fill(operation.path, values, where, lambda value: quote(str(value), safe=""))
     headers = [

@@ -77,6 +77,12 @@ def loaded(folder: Path, text: str) -> EnvironmentSpec:
             "is for adapter = 'api'",
         ),
         (LEDGER + 'adapter = "sql"\nqueries = { payment = "" }\noperation = "pay"', "ledger.queries", "payments"),
+        (LEDGER + 'adapter = "sql"\nconnect = { a = "b" }\noperation = "pay"', "ledger.connect", "is for a driver"),
+        (
+            LEDGER + 'adapter = "sql"\nqueries = { payments = "", begin = "" }\noperation = "pay"',
+            "ledger.queries.begin",
+            "is for",
+        ),
         (LEDGER + 'adapter = "rest"\noperation = "pay"', "ledger.component", "who is asked"),
         (LEDGER + 'adapter = "rest"\ncomponent = "api"\noperation = "pay"', "ledger.endpoints", "missing: payments"),
         (
