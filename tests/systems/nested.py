@@ -32,6 +32,20 @@ def run_nested(folder: Path, test: str, configuration: str, *options: str) -> tu
     return done.returncode, done.stdout + done.stderr, json.loads(report.read_text()) if report.exists() else {}
 
 
+VERSIONS = """
+[environments.tiny.components.api.versions]
+"1.0" = {}
+"1.0-again" = {}
+"2.0-errors" = { variables = { TINY_ERRORS = "2" } }
+"3.0-dies" = { command = ["{python}", "-c", "raise SystemExit('no licence')"] }
+"""
+
+
+def versioned_configuration() -> str:
+    """The tiny system with versions of its ``api``, which stands behind a router then."""
+    return tiny_configuration() + VERSIONS
+
+
 def tiny_configuration(switches: tuple[tuple[str, str], ...] = (), folder: Path | None = None) -> str:
     """The tiny system's finchaos.toml, with the wanted defect switched on."""
     text = (SYSTEMS / "tiny.toml").read_text().replace("TINY_PY", str(SYSTEMS / "tiny.py"))

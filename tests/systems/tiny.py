@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ class Handler(BaseHTTPRequestHandler):
     role = "store"
     store = ""
     local = threading.local()
+    asked = itertools.count()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Quiet."""
@@ -44,6 +46,10 @@ class Handler(BaseHTTPRequestHandler):
             threading.Event().wait(60)
         if self.role == "store":
             self.answer(200, {"value": 1})
+            return
+        every = int(os.environ.get("TINY_ERRORS", "0"))
+        if every and next(self.asked) % every == 0:
+            self.answer(500, {"error": "broken"})
             return
         try:
             self.answer(200, {"id": self.path, "value": self.ask()})
