@@ -13,6 +13,8 @@ from pytest_finchaos.runtime.clock import NS_PER_S, Anchor
 
 OURS = "finchaos"  # what our child process adds to the journal and to a run stands under this key
 SHOWN = 160
+_CARRIER = "chaoslib.exceptions.ActivityFailed: "
+_REFUSED = "pytest_finchaos.experiments.client.Refused: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +222,10 @@ def _function(provider: Mapping[str, Any]) -> str:
 
 
 def _last(lines: Sequence[str]) -> str:
-    told = [line.strip() for text in lines for line in text.splitlines() if line.strip()]
-    return told[-1].removeprefix("chaoslib.exceptions.ActivityFailed: ") if told else ""
+    """What the exception says, without the traceback before it and the names of the classes that carry it."""
+    whole = "\n".join(lines)
+    told = whole.rpartition(_CARRIER)[2] if _CARRIER in whole else whole.strip().rpartition("\n")[2]
+    return " ".join(told.removeprefix(_REFUSED).split())[:400]
 
 
 def _dry(experiment: Mapping[str, Any]) -> str:
