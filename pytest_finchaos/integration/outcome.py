@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_finchaos.integration import drills, options, progress, session
+from pytest_finchaos.integration import drills, options, progress, session, signals
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.verdict import Undecided, Verdict
 from pytest_finchaos.runtime import codec
@@ -31,13 +31,14 @@ def around(item: pytest.Item) -> Iterator[None]:
             progress.say(item.config, f"environment {environment.name}: reset between drills")
             environment.reset()
     drill.bind(environments)
-    try:
-        yield
-    except KeyboardInterrupt:
-        drill.abandon()
-        raise
-    finally:
-        drill.close()
+    with signals.terminable():
+        try:
+            yield
+        except KeyboardInterrupt:
+            drill.abandon()
+            raise
+        finally:
+            drill.close()
 
 
 def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
