@@ -150,6 +150,8 @@ def parse(plain: Mapping[str, Any]) -> Journal:
 def events(journal: Journal, anchor: Anchor) -> tuple[Event, ...]:
     """Each activity on the drill's timeline, when it ended; what has no readable time is left out.
 
+    Of samples during the method that say the same one after the other, the first stands there: there may be thousands.
+
     Args:
         journal: The journal.
         anchor: One instant on both clocks.
@@ -157,12 +159,16 @@ def events(journal: Journal, anchor: Anchor) -> tuple[Event, ...]:
     groups = (
         ("before", () if journal.before is None else journal.before.probes),
         ("method", journal.run),
-        ("during", tuple(probe for state in journal.during for probe in state.probes)),
+        ("during", tuple(probe for state in _changes(journal.during) for probe in state.probes)),
         ("after", () if journal.after is None else journal.after.probes),
         ("rollback", journal.rollbacks),
     )
     found = [_event(part, activity, anchor) for part, activities in groups for activity in activities]
     return tuple(sorted((event for event in found if event is not None), key=lambda event: event.at_ns))
+
+
+def _changes(states: Sequence[State]) -> list[State]:
+    return [state for at, state in enumerate(states) if not at or state.met is not states[at - 1].met]
 
 
 def _event(part: str, activity: Activity, anchor: Anchor) -> Event | None:

@@ -14,7 +14,7 @@ from pytest_finchaos.model.verdict import Verdict
 from pytest_finchaos.reporting.formats import clip, count, dated, listed, seconds, time_of_day
 
 HEADLINE_LIMIT = 200
-_TOLD = ("component-", "weights", "release-decided")  # events that stand on the timeline
+_TOLD = ("component-", "weights", "release-decided", "experiment-")  # events that stand on the timeline
 NO_REASON = "no reason recorded"
 _NS_PER_S = 1_000_000_000
 _ORDER = (Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE, Verdict.PASS)

@@ -56,7 +56,10 @@ def test_a_good_journal_passes() -> None:
     assert verdict(journal())[0] == "PASS"
 
 
-FAILED: Any = {"status": "failed", "exception": ["Traceback\n", "chaoslib.exceptions.ActivityFailed: RuntimeError: no\n"]}
+FAILED: Any = {
+    "status": "failed",
+    "exception": ["Traceback\n", "chaoslib.exceptions.ActivityFailed: RuntimeError: no\n"],
+}
 HTTP = {"type": "http", "url": "http://127.0.0.1:1/x"}
 
 
@@ -213,3 +216,14 @@ def test_activities_are_dated_on_the_monotonic_clock() -> None:
     (event,) = events(parse(journal(run=[at])), anchor)
     assert event.at_ns == 8_500_000_000
     assert (event.kind, event.subject) == ("experiment-action", "break it")
+
+
+def test_of_samples_that_say_the_same_the_first_is_on_the_timeline() -> None:
+    at = {"end": "2026-11-24T12:00:01+00:00"}
+    samples = [look(**at), look(**at), look(met=False, **at), look(met=False, **at), look(**at)]
+    found = events(parse(journal(states={"during": samples}, **CONTINUOUS)), Anchor(0, 0))
+    assert [event.text for event in found if event.text.startswith("during")] == [
+        "during: probe succeeded, within tolerance",
+        "during: probe succeeded, out of tolerance",
+        "during: probe succeeded, within tolerance",
+    ]
