@@ -16,8 +16,12 @@ CURE = "sqlite:///relative.db, sqlite:////absolute.db or postgresql://USER@HOST:
 TABLES = 20
 NAMES = "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite_%' order by 1"
 QUERIES = {
-    "payments": "select idempotency_key, id, amount_minor, currency, debtor, creditor, status from payments",
-    "entries": "select payment_id, account, version, amount_minor, currency, balance_after_minor from entries",
+    "payments": (
+        "select idempotency_key, cast(id as text), amount_minor, currency, debtor, creditor, status from payments"
+    ),
+    "entries": (
+        "select cast(payment_id as text), account, version, amount_minor, currency, balance_after_minor from entries"
+    ),
     "balances": "select account, currency, opening_minor, balance_minor, version from accounts",
 }
 
