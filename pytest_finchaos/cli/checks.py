@@ -251,7 +251,7 @@ def host(machine: Machine) -> Iterator[Finding]:
         yield Finding(MACHINE, "Landlock", State.MISSING, "not in this kernel; this version does not use it")
     if machine.leftovers:
         seen = f"{len(machine.leftovers)} dead: {'; '.join(machine.leftovers)}"
-        follows = "the next drill removes them before it starts"
+        follows = "the next drill tries to remove them before it starts; what cannot be undone is kept for a day"
         yield Finding(MACHINE, "leftovers", State.WARNING, seen, follows, "finchaos gc")
     else:
         yield ok(MACHINE, "leftovers", "none")

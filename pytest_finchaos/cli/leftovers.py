@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,8 @@ class Leftover:
     def describe(self) -> str:
         """One line."""
         processes = f"processes {', '.join(map(str, self.pids))}" if self.pids else "no process"
-        undo = f", not undone: {', '.join(self.faults)}" if self.faults else ""
+        counted = (f"{number} × {kind}" if number > 1 else kind for kind, number in Counter(self.faults).items())
+        undo = f", not undone: {', '.join(counted)}" if self.faults else ""
         return f"{self.id}: {processes}{undo}, {self.folder}"
 
 

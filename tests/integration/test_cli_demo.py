@@ -41,7 +41,7 @@ def test_a_folder_of_somebody_elses_is_wrong_use(tmp_path: Path) -> None:
 
 
 def test_a_drill_runs_in_the_copy_and_the_report_is_where_it_is_said(tmp_path: Path) -> None:
-    code, told = run(tmp_path, "--reports", "out", "-k", "rounding", within_s=300)
+    code, told = run(tmp_path, "--reports", "out", "-k", "test_rounding", within_s=300)
     assert code == 0, told
     place = next(line for line in told.splitlines() if line.startswith("report: ")).removeprefix("report: ")
     assert Path(place).is_file()

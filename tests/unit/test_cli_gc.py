@@ -16,6 +16,11 @@ def test_a_dry_run_names_processes_faults_and_folder() -> None:
     assert gc.planned(SEEN)[0] == "would remove e-dead: processes 41, 42, not undone: remove-toxic, /cache/e-dead"
 
 
+def test_equal_faults_are_counted() -> None:
+    many = Leftover("e", Path("/c/e"), (), ("delete-proxy", "delete-proxy", "remove-toxic"))
+    assert many.describe() == "e: no process, not undone: 2 × delete-proxy, remove-toxic, /c/e"
+
+
 def test_nothing_there_is_said() -> None:
     assert gc.planned(Seen((), (), ())) == ["nothing to remove"]
     assert gc.done(Seen((), (), ()), Swept((), ())) == ["nothing to remove"]
