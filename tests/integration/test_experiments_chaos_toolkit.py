@@ -36,6 +36,7 @@ TABLE = [
     ("no_hypothesis.yaml", "INCONCLUSIVE", "no-hypothesis", "completed"),
     ("over_deadline.yaml", "INVALID", "experiment-deadline", "interrupted"),
     ("exits.json", "INVALID", "experiment-interrupted", "interrupted"),
+    ("killed.yaml", "INVALID", "experiment-died", ""),
     ("refused.yaml", "INVALID", "experiment-refused", ""),
 ]
 
@@ -60,6 +61,8 @@ class Table:
 
 
 def run_files(python: str, folder: Path) -> Table:
+    # another interpreter need not have the package: the checkout lends it; this one must show what is installed
+    lent = {} if python == sys.executable else {"PYTHONPATH": str(ROOT)}
     shutil.copytree(SAMPLES, folder / "files", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "pytest.ini").write_text("[pytest]\naddopts = -p no:locust\nfinchaos_experiments = files\n")
     (folder / "finchaos.toml").write_text("")
@@ -70,7 +73,7 @@ def run_files(python: str, folder: Path) -> Table:
         text=True,
         check=False,
         timeout=WITHIN_S,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "SECRET_OF_THE_CALLER": "hunter2"},
+        env=os.environ | lent,
     )
     output = done.stdout + done.stderr
     report = folder / "reports" / "latest" / "report.json"
@@ -138,6 +141,11 @@ def test_the_version_of_chaos_toolkit_is_the_one_that_was_meant(table: Table) ->
     assert len(versions) == len(pythons) == 1, (versions, pythons)
     newer = not pythons.pop().startswith("3.11")
     assert (versions.pop() >= "1.45") is newer
+
+
+def test_an_experiment_whose_process_died_says_where(table: Table) -> None:
+    (reason,) = table.drills["killed.yaml"]["reasons"]
+    assert "signal 9, in action 'die'" in reason["text"]
 
 
 def test_rollbacks_are_played_at_the_deadline(table: Table) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 LEVEL = Path("level.txt")
@@ -27,6 +29,11 @@ def heal() -> bool:
 def refuse() -> None:
     """An action or a rollback that fails."""
     raise RuntimeError("permission denied")
+
+
+def die() -> None:
+    """Ends the process of the experiment without a word, as the kernel does when memory is short."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def targets(count: int) -> list[str]:
