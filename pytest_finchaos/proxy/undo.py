@@ -30,7 +30,8 @@ def carry_out(record: UndoRecord) -> None:
             ``continue-process`` {pid, started_ticks, tree?}: with ``tree`` true every descendant is continued too.
 
     Raises:
-        UndoFailed: When the server cannot be reached or refuses, or the record is malformed or of an unknown kind.
+        UndoFailed: When the server cannot be reached (save one on loopback that has ended) or refuses, or the record
+            is malformed or of an unknown kind.
     """
     try:
         arguments = record.arguments
@@ -47,10 +48,19 @@ def carry_out(record: UndoRecord) -> None:
             raise UndoFailed(f"{record.id}: nothing is known of undoing {record.kind!r}")
     except UndoFailed:
         raise
+    except ConnectionRefusedError as error:
+        if not _is_loopback(str(record.arguments.get("url", ""))):
+            raise UndoFailed(f"{record.id}: {error}") from None
+        return  # nobody listens on this machine's port: the server ended, and what it held in memory with it
     except (OSError, http.client.HTTPException) as error:
         raise UndoFailed(f"{record.id}: {error or type(error).__name__}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise UndoFailed(f"{record.id}: malformed record: {error!r}") from None
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _quoted(name: Any) -> str:

@@ -277,7 +277,6 @@ def test_the_record_of_a_proxy_removes_it(server: ToxiproxyClient, edge: Edge) -
 @pytest.mark.parametrize(
     ("kind", "arguments", "said"),
     [
-        ("remove-toxic", {"url": "http://127.0.0.1:9", "proxy": "a", "toxic": "b"}, "refused"),
         ("remove-toxic", {"url": "http://127.0.0.1:9"}, "malformed"),
         ("paint-it-black", {}, "nothing is known"),
     ],
@@ -285,6 +284,16 @@ def test_the_record_of_a_proxy_removes_it(server: ToxiproxyClient, edge: Edge) -
 def test_an_undo_that_cannot_be_done_says_so(kind: str, arguments: dict[str, str], said: str) -> None:
     with pytest.raises(UndoFailed, match=said):
         carry_out(UndoRecord("r-1", kind, arguments))
+
+
+def test_a_server_that_does_not_answer_leaves_its_toxic_to_undo() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(UndoFailed, match="timed out"):
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        carry_out(UndoRecord("r-1", "remove-toxic", {"url": url, "proxy": "a", "toxic": "b"}))
+
+
+def test_a_server_on_this_machine_that_has_ended_has_forgotten_its_toxics_and_nothing_is_left_to_undo() -> None:
+    carry_out(UndoRecord("r-1", "remove-toxic", {"url": "http://127.0.0.1:9", "proxy": "a", "toxic": "b"}))
 
 
 class Spy(BaseHTTPRequestHandler):
