@@ -288,8 +288,11 @@ def test_an_undo_that_cannot_be_done_says_so(kind: str, arguments: dict[str, str
 
 def test_a_server_that_does_not_answer_leaves_its_toxic_to_undo() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(UndoFailed, match="timed out"):
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        carry_out(UndoRecord("r-1", "remove-toxic", {"url": url, "proxy": "a", "toxic": "b"}))
+        carry_out(UndoRecord("r-1", "remove-toxic", {"url": _url(silent), "proxy": "a", "toxic": "b"}))
+
+
+def _url(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def test_a_server_on_this_machine_that_has_ended_has_forgotten_its_toxics_and_nothing_is_left_to_undo() -> None:
