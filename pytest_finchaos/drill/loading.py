@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pytest_finchaos.drill.served import named, tag_of
 from pytest_finchaos.drill.state import DrillState
 from pytest_finchaos.environments.environment import Environment
 from pytest_finchaos.ledger.adapters import keeps_references, read_data
@@ -52,7 +53,7 @@ def plan_of(
 
 
 def _planned(state: DrillState, environment: Environment, max_in_flight: int) -> LoadPlan:
-    operations = environment.spec.operations
+    operations = named(environment.spec.operations, environment.routed, tag_of(state.context.seed))
     return LoadPlan(
         profile=load_profile(state.profile, state.context.profile_folders),
         rate_per_s=state.rate_per_s,
