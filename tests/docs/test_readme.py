@@ -48,6 +48,8 @@ def test_each_command_runs(command: str, tmp_path: Path) -> None:
         words = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--quiet", str(ROOT)]
     elif words[0] == "pytest":
         words = [sys.executable, "-m", "pytest", f"--finchaos-reports={tmp_path}", "-p", "no:cacheprovider", *words[1:]]
+    elif words[0] == "finchaos":
+        words = [sys.executable, "-m", "pytest_finchaos", *words[1:]]
     else:
         pytest.fail(f"nobody runs {command!r}")
     done = subprocess.run(
