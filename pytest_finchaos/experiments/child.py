@@ -10,11 +10,13 @@ import copy
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from chaoslib.configuration import load_configuration
@@ -31,33 +33,61 @@ from pytest_finchaos.experiments.journal import OURS
 from pytest_finchaos.runtime.files import write_atomic
 
 REFUSED, INTERRUPTED = 2, 130
-ORPHAN_WITHIN_S = 30.0  # what rollbacks may take when pytest is gone
+ORPHAN_WITHIN_S = 30  # what rollbacks may take when pytest is gone
 MOST_OUTPUT = 200_000
 
 
 def main() -> int:
     """Run one experiment; 0 when a journal was written, 2 when Chaos Toolkit refuses the file."""
-    order = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would inherit "ignored"
-    begin = threading.Event()
-    threading.Thread(target=_watch, args=(begin,), name="finchaos-watch", daemon=True).start()
+    path = Path(sys.argv[1])
+    order = json.loads(path.read_text(encoding="utf-8"))
+    path.unlink()  # it may hold secrets
+    signal.signal(signal.SIGINT, _interrupted())  # a shell's background job would inherit "ignored"
+    begin, orphaned = threading.Event(), threading.Event()
+    threading.Thread(target=_watch, args=(begin, orphaned, path.parent), name="finchaos-watch", daemon=True).start()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     sys.path[:0] = order["path"]
     try:
         return _carry_out(order, begin)
     except KeyboardInterrupt:
         return INTERRUPTED
+    finally:
+        if orphaned.is_set():
+            shutil.rmtree(path.parent, ignore_errors=True)
 
 
-def _watch(begin: threading.Event) -> None:
+def _interrupted() -> Callable[[int, FrameType | None], None]:
+    """A handler that is called again and again, and never costs the rollbacks.
+
+    Chaos Toolkit still makes the pause after an activity that was interrupted, and waits for activities in the
+    background: the next signal gets it out of there. Outside the method and the hypothesis its own `_run` does not
+    catch an interrupt, which would skip the rollbacks: there a signal does nothing, they come by themselves.
+    """
+    caught = {"apply_activities", "run_steady_state_hypothesis", "begin"}
+
+    def end(_number: int, frame: FrameType | None) -> None:
+        names = set()
+        while frame is not None:
+            names.add(frame.f_code.co_name)
+            frame = frame.f_back
+        if "_run" not in names or ("apply_rollbacks" not in names and caught & names):
+            raise KeyboardInterrupt
+
+    return end
+
+
+def _watch(begin: threading.Event, orphaned: threading.Event, folder: Path) -> None:
     """The first line of standard input lets the experiment begin; its end means that nobody waits for it any more."""
     if sys.stdin.readline().strip() == "go":
         begin.set()
         if sys.stdin.readline():
             return
-    os.kill(os.getpid(), signal.SIGINT)
+    orphaned.set()
     begin.set()
-    threading.Event().wait(ORPHAN_WITHIN_S)
+    for _ in range(ORPHAN_WITHIN_S):
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Event().wait(1.0)
+    shutil.rmtree(folder, ignore_errors=True)
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
@@ -86,12 +116,13 @@ def _carry_out(order: Mapping[str, Any], begin: threading.Event) -> int:
         schedule=Schedule(continuous_hypothesis_frequency=order["hypothesis_every_s"]),
         event_handlers=[reporter],
     )
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # rollbacks are played; what is left is to write it down
     for run in (*journal.get("run", ()), *journal.get("rollbacks", ())):
         reporter.measure(run)
     journal[OURS] = {"strategy": strategy.value, "python": sys.version.split()[0]}
     kept = redaction.redact_journal(_plain(journal), values)
     write_atomic(Path(order["journal"]), json.dumps(_bounded(kept), indent=1, ensure_ascii=True), mode=0o600)
-    return 0
+    return INTERRUPTED if journal.get("status") == "interrupted" else 0
 
 
 class Reporter(RunEventHandler):  # type: ignore[misc]
@@ -184,4 +215,9 @@ def _bounded(journal: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status == INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)  # a plain exit waits for activities in the background, which may never end
+    sys.exit(status)

@@ -18,9 +18,15 @@ from pytest_finchaos.runtime.clock import NS_PER_S, Clock
 from pytest_finchaos.runtime.files import write_atomic
 
 READY_WITHIN_S = 60.0
-ROLLBACKS_WITHIN_S = 30.0
+ROLLBACKS_WITHIN_S = 30
 LOOK_EVERY_S = 0.05
+MOST_FOLDER = 80
 JOURNAL, LOG = "journal.json", "chaos.log"
+
+
+def _short(folder: str) -> str:
+    """A folder whose sockets have names that the system takes: at most 107 bytes."""
+    return folder if len(os.fsencode(folder)) <= MOST_FOLDER else "/tmp"  # noqa: S108 - a private folder is made in it
 
 
 class Running:
@@ -55,7 +61,7 @@ class Running:
         self._ready = False
         self._refused = ""
         self._last = ""
-        self._home = Path(tempfile.mkdtemp(prefix="finchaos-"))
+        self._home = Path(tempfile.mkdtemp(prefix="finchaos-", dir=_short(tempfile.gettempdir())))
         self._server: Server | None = None
         self._child: ChildProcess | None = None
         try:
@@ -115,7 +121,7 @@ class Running:
             self._roll_back()
             raise
         self._server_here().serve(0)
-        if child.code == 0 and self.journal.is_file():
+        if self.journal.is_file():  # written whole, at the very end
             return Ending("ended")
         how = f"signal {-child.code}" if child.code is not None and child.code < 0 else f"exit status {child.code}"
         return Ending("died", f"the process of Chaos Toolkit ended with {how}{self._at()}{self._words()}")
@@ -130,8 +136,11 @@ class Running:
     def _roll_back(self) -> bool:
         """Interrupt the child and give its rollbacks their time; True when it ended by itself."""
         child = self._here()
-        child.interrupt()
-        return self._until(lambda: not child.alive, ROLLBACKS_WITHIN_S)
+        for _ in range(ROLLBACKS_WITHIN_S):
+            child.interrupt()  # again, since Chaos Toolkit may sit in a pause; the child never lets it hit rollbacks
+            if self._until(lambda: not child.alive, 1.0):
+                return True
+        return False
 
     def close(self) -> None:
         """End the child and what it left behind, take everything temporary away; idempotent."""

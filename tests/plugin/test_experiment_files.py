@@ -219,17 +219,26 @@ def test_an_interrupted_pytest_ends_the_experiment_with_its_rollbacks(project: N
     try:
         wait_for(lambda: begun.exists() or Not("no file"), what="the experiment to begin", within_s=60)
         (child,) = _children(process.pid)
+        home = _home(child)
+        assert not (home / "order.json").exists()
         os.kill(process.pid, getattr(signal, name))
         wait_for(lambda: undone.exists() or Not("no file"), what="the rollbacks", within_s=30)
         process.wait(timeout=60)
         wait_for(
             lambda: not session_members(child) or Not(f"{session_members(child)}"), what="the child's end", within_s=30
         )
+        wait_for(lambda: not home.exists() or Not(str(home)), what="its folder to be gone", within_s=10)
     finally:
         process.kill()
         process.wait(timeout=10)
     if name == "SIGINT":
         assert process.returncode == pytest.ExitCode.INTERRUPTED
+
+
+def _home(pid: int) -> Path:
+    """The private folder of an experiment's process: it holds its HOME."""
+    variables = dict(line.partition("=")[::2] for line in Path(f"/proc/{pid}/environ").read_text().split("\0"))
+    return Path(variables["HOME"]).parent
 
 
 def _children(pid: int) -> list[int]:
