@@ -20,6 +20,13 @@ POLL_S = 0.05
 BEFORE_S = 0.3  # how long an edge is watched before it is taken down, at least
 BEFORE_MOST_S = 1.5  # and at most, for one that speaks every half second
 NOT_FOUND = 404
+LASTING = ("latency", "bandwidth", "slicer")  # connections live on, so all are seen; a torn one may end between two looks
+SPARED_LIMIT = 0.01  # a toxic that may well have touched nobody but our probes has not been shown to act on the traffic
+
+
+def spared_chance(toxicity: float, connections: int) -> float:
+    """Probability that a toxic of this ``toxicity``, drawn for each connection alone, touched none of them."""
+    return (1.0 - toxicity) ** connections
 
 
 class ArmedOnEdge(Armed):
@@ -156,6 +163,10 @@ class ArmedOnEdge(Armed):
         self._bytes_crossed = reading.bytes_crossed
         if reading.bytes_crossed:
             text = f"{reading.bytes_crossed} bytes crossed on {reading.connections} connections while armed"
+            spared = spared_chance(self._toxicity, reading.connections)
+            if self._fault.kind in LASTING and spared > SPARED_LIMIT:
+                why = f"each touched with probability {self._toxicity:g}: the chance that none was is {spared:.1%}"
+                return Observation(None, (f"{text}, {why}",))
             return Observation(True, (text,))
         return Observation(False, (f"no traffic: not one byte crossed {self._edge} at its proxy while armed",))
 

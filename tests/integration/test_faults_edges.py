@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -74,7 +75,6 @@ KINDS: dict[str, Callable[[Edge], faults.Fault]] = {
     "reset": faults.ResetPeer,
     "reset-late": lambda edge: faults.ResetPeer(edge, timeout_ms=50),
     "reset-share": lambda edge: faults.ResetPeer(edge, toxicity=0.3),
-    "latency-share": lambda edge: faults.Latency(edge, latency_ms=80, toxicity=0.5),
     "slow-close": lambda edge: faults.SlowClose(edge, delay_ms=150),
     "slicer": lambda edge: faults.Slicer(edge, average_size_bytes=100, delay_us=5000),
     "limit": lambda edge: faults.LimitData(edge, limit_bytes=1500),
@@ -212,6 +212,23 @@ def test_an_effect_that_no_probe_can_see_is_not_claimed(server: ToxiproxyClient,
     assert any("probes speak http and postgres" in line for line in seen.evidence)
     assert gone.seen is None
     assert here.undo.pending() == ()
+
+
+@pytest.mark.parametrize(("sources", "acted"), [(1, None), (12, True)])
+def test_a_share_of_few_lasting_connections_may_have_touched_nobody(
+    edge: Edge, here: Place, sources: int, acted: bool | None
+) -> None:
+    with ExitStack() as stack:
+        for _ in range(sources):
+            stack.enter_context(traffic(edge.listen))
+        armed = arm(faults.Latency(edge, latency_ms=80, toxicity=0.5), environment=here, injection_id="1-x")
+        armed.observe(ACT_S)
+        armed.disarm()
+        armed.prove_gone(GONE_S)
+
+    result = armed.result()
+    assert (result.acted, result.gone) == (acted, True), result.evidence
+    assert any("the chance that none was is 50.0%" in line for line in result.evidence) is (acted is None)
 
 
 def test_a_share_too_small_for_proof_is_left_open(edge: Edge, here: Place) -> None:
