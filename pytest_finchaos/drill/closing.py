@@ -16,6 +16,7 @@ from pytest_finchaos.load.references import read_references
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.money import MoneyReport
 from pytest_finchaos.model.timeline import Phase
+from pytest_finchaos.model.verdict import Verdict
 
 if TYPE_CHECKING:
     from pytest_finchaos.environments.environment import Environment
@@ -126,8 +127,8 @@ def _check_money(state: DrillState) -> None:
         )
         if state.session.closed_loop:
             state.money = loading.without_probes(state.money)
-        if not state.expected and not state.session.pays(environment.spec.ledger.operation):
-            state.money = without_vacuous(state.money, environment.spec.ledger.operation)
+        if state.session.reads_only and not state.expected:
+            state.money = without_vacuous(state.money, state.profile)
     except Exception as error:
         state.money = MoneyReport(problem=f"{type(error).__name__}: {error}")
         raise
@@ -143,13 +144,17 @@ def _verify(state: DrillState) -> None:
     state.fingerprint_after = state.environment.fingerprint_now()
 
 
-def without_vacuous(money: MoneyReport, operation: str) -> MoneyReport:
-    """The report of a load that by its profile pays nothing: what had nothing to look at is listed as not checked.
+def without_vacuous(money: MoneyReport, profile: str) -> MoneyReport:
+    """The report of a load that by declaration only reads: what had nothing to look at is listed as not checked.
 
     What was looked at all the same, e.g. whether the books add up, keeps its verdict.
     """
-    why = f"the load profile does not name {operation!r}, the operation that moves money, and nothing was paid"
+    why = f"the load profile {profile!r} declares reads_only, and nothing was paid"
     vacuous = nothing_to_check("")  # not: a check that failed, books that did not come to rest
-    empty = [each.invariant for each in money.findings if not each.checked and each.text.startswith(vacuous)]
+    empty = [
+        each.invariant
+        for each in money.findings
+        if each.verdict is Verdict.INCONCLUSIVE and each.text.startswith(vacuous)
+    ]
     kept = tuple(each for each in money.findings if each.invariant not in empty)
     return replace(money, findings=kept, not_checked={**dict.fromkeys(empty, why), **money.not_checked})

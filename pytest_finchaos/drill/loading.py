@@ -54,8 +54,16 @@ def plan_of(
 
 def _planned(state: DrillState, environment: Environment, max_in_flight: int) -> LoadPlan:
     operations = named(environment.spec.operations, environment.routed, tag_of(state.context.seed))
+    profile = load_profile(state.profile, state.context.profile_folders)
+    ledger = environment.spec.ledger
+    if profile.reads_only and ledger is not None and ledger.operation in profile.operations:
+        raise UserError(
+            f"load profile {state.profile!r}",
+            f"declares reads_only and names {ledger.operation!r}, the operation that moves money",
+            cure="take reads_only away",
+        )
     return LoadPlan(
-        profile=load_profile(state.profile, state.context.profile_folders),
+        profile=profile,
         rate_per_s=state.rate_per_s,
         seed=state.context.seed,
         key_prefix=state.context.key_prefix,

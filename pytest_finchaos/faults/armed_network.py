@@ -20,7 +20,8 @@ POLL_S = 0.05
 BEFORE_S = 0.3  # how long an edge is watched before it is taken down, at least
 BEFORE_MOST_S = 1.5  # and at most, for one that speaks every half second
 NOT_FOUND = 404
-LASTING = ("latency", "bandwidth", "slicer")  # connections live on, so all are seen; a torn one may end between two looks
+# Their connections live on and are all seen; a torn one may end between two looks.
+LASTING = ("latency", "bandwidth", "slicer")
 SPARED_LIMIT = 0.01  # a toxic that may well have touched nobody but our probes has not been shown to act on the traffic
 
 

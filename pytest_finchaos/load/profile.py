@@ -12,6 +12,7 @@ from typing import Any
 from pytest_finchaos.model.errors import UserError
 
 SCHEMA = "profile.schema.json"
+NO_AMOUNTS = {"currency": "EUR", "median_minor": 1, "sigma": 0.0}  # of a profile that only reads: never sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Profile:
         key_reuse: Key-reuse probes, or None.
         deadline_s: No try starts later than this after the intended time.
         description: One sentence.
+        reads_only: Declares that no operation moves money, so that checks of payments are not made rather than open.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Profile:
     key_reuse: Probe | None = None
     deadline_s: float = 10.0
     description: str = ""
+    reads_only: bool = False
 
     @property
     def operations(self) -> tuple[str, ...]:
@@ -163,7 +166,7 @@ def parse_profile(text: str, *, name: str, where: str) -> Profile:
         name=name,
         arrivals=ArrivalProcess(**plain["arrivals"]),
         mix=plain["mix"],
-        amounts=Amounts(**plain["amounts"]),
+        amounts=Amounts(**plain.get("amounts", NO_AMOUNTS)),
         polls={poll: table["every_s"] for poll, table in plain.get("polls", {}).items()},
         skew=plain.get("skew", {}),
         retry=Retry(**plain.get("retry", {})),
@@ -171,6 +174,7 @@ def parse_profile(text: str, *, name: str, where: str) -> Profile:
         key_reuse=_probe(probes.get("key_reuse")),
         deadline_s=float(plain.get("deadline_s", 10.0)),
         description=plain.get("description", ""),
+        reads_only=plain.get("reads_only", False),
     )
 
 
@@ -214,7 +218,7 @@ def _contradictions(plain: Mapping[str, Any], where: str) -> Iterator[UserError]
             yield UserError(
                 f"{where}: probes.{name}.after_s", f"{probe['after_s']}: the first must not exceed the second"
             )
-    amounts = plain["amounts"]
+    amounts = plain.get("amounts", NO_AMOUNTS)
     low, high = amounts.get("min_minor", 1), amounts.get("max_minor", 1_000_000)
     if not low <= amounts["median_minor"] <= high:
         yield UserError(f"{where}: amounts", f"median_minor {amounts['median_minor']} is outside {low} … {high}")

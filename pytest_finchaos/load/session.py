@@ -169,9 +169,10 @@ class LoadSession:
                 return f"{number} requests of the locustfile are not what operation {operation!r} describes: {why}"
         return ""
 
-    def pays(self, operation: str) -> bool:
-        """False when the plan has no ``operation``, the one that moves money; a locustfile may always have it."""
-        return not isinstance(self.plan, LoadPlan) or operation in self.plan.names
+    @property
+    def reads_only(self) -> bool:
+        """True when the profile declares that it moves no money."""
+        return isinstance(self.plan, LoadPlan) and self.plan.profile.reads_only
 
     @property
     def alive(self) -> bool:

@@ -88,9 +88,12 @@ def payments_configuration() -> str:
     return text.replace("../pytest_finchaos", str(ROOT / "pytest_finchaos"))
 
 
-def test_a_money_check_without_payments_is_not_green(tmp_path: Path) -> None:
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_money_check_without_payments_is_green_only_where_the_profile_declares_them_away(
+    tmp_path: Path, declared: bool
+) -> None:
     (tmp_path / "loadprofiles").mkdir()
-    (tmp_path / "loadprofiles" / "reads_only.toml").write_text(READS_ONLY)
+    (tmp_path / "loadprofiles" / "reads_only.toml").write_text(READS_ONLY + "reads_only = true\n" * declared)
     test = """
 from pytest_finchaos import environment_fixture
 system = environment_fixture("payments")
@@ -100,6 +103,11 @@ def test_drill(system, drill):
         traffic.steady(duration_s=2)
 """
     code, output, report = run_nested(tmp_path, test, payments_configuration())
+    if declared:
+        assert (code, report["verdict"]) == (0, "PASS"), output
+        assert "exactly-once" in report["drills"][0]["money"]["not_checked"]
+        assert "declares reads_only" in json.dumps(report["drills"][0]["not_checked"])
+        return
     assert code == 1, output
     assert report["verdict"] == "INCONCLUSIVE", output
     assert any(reason["code"].startswith("money-") for reason in report["drills"][0]["reasons"]), output

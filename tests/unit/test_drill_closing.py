@@ -1,4 +1,4 @@
-"""A load that by its profile pays nothing is not undecided about money; everything else stays as it was found."""
+"""A load that declares itself to only read is not undecided about money; everything else stays as it was found."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pytest_finchaos.model.money import Finding, MoneyReport
 from pytest_finchaos.model.verdict import Verdict
 
 EMPTY = Finding("exactly-once", Verdict.INCONCLUSIVE, nothing_to_check("no operation was sent"), 0, 0)
+STILL = Finding("settlement-totals", Verdict.INCONCLUSIVE, nothing_to_check("no money moved"), 250, 0)
 WHOLE = Finding("conservation", Verdict.PASS, "the books add up", 48, 0)
 BROKEN = Finding("double-entry", Verdict.FAIL, "1 payment has one leg", 3, 1)
 FAILED = Finding("balance-chain", Verdict.INCONCLUSIVE, "the check itself failed: KeyError", 0, 0)
@@ -15,11 +16,11 @@ RESTLESS = Finding("quiescence", Verdict.INCONCLUSIVE, "the books did not come t
 
 
 def test_what_had_nothing_to_look_at_is_listed_as_not_checked() -> None:
-    told = without_vacuous(MoneyReport(findings=(EMPTY, WHOLE)), "authorise")
+    told = without_vacuous(MoneyReport(findings=(EMPTY, STILL, WHOLE)), "reads")
     assert told.findings == (WHOLE,)
-    assert "does not name 'authorise'" in told.not_checked["exactly-once"]
+    assert "'reads' declares reads_only" in told.not_checked["exactly-once"]
 
 
 def test_a_violation_a_failed_check_and_restless_books_stay() -> None:
     money = MoneyReport(findings=(BROKEN, FAILED, RESTLESS), not_checked={"settlement-totals": "no file"})
-    assert without_vacuous(money, "authorise") == money
+    assert without_vacuous(money, "reads") == money

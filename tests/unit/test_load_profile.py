@@ -99,3 +99,11 @@ def test_a_probe_of_an_operation_outside_the_mix_is_refused() -> None:
 
 def test_an_operation_is_not_both_mixed_and_polled() -> None:
     assert "not both" in refused(MINIMAL + "[polls]\npay = { every_s = 1 }\n")
+
+
+def test_a_profile_that_only_reads_needs_no_amounts_and_any_other_does() -> None:
+    reads = 'arrivals = { process = "poisson" }\nmix = { balance = 1 }\n'
+
+    assert parse_profile(reads + "reads_only = true\n", name="reads", where="reads.toml").reads_only
+    with pytest.raises(UserError, match="'amounts' is a required property"):
+        parse_profile(reads, name="reads", where="reads.toml")
