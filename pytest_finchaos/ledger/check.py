@@ -14,6 +14,7 @@ from pytest_finchaos.ledger.adapters import Opened, open_ledger, scope
 from pytest_finchaos.ledger.capability import not_checked
 from pytest_finchaos.ledger.facts import EVERYTHING, Facts, Scope, prefix_of
 from pytest_finchaos.ledger.invariants import AFTER_REPLAY, CHECKS, INVARIANTS, LOOKUP, QUIESCENCE, SETTLEMENT
+from pytest_finchaos.ledger.occasion import without_occasion
 from pytest_finchaos.ledger.quiesce import Rest, given_up_until_ns, quiesce, rows_under
 from pytest_finchaos.ledger.reader import LedgerReader, LedgerUnreachable
 from pytest_finchaos.ledger.settlement import SettlementProblem, cut_off
@@ -175,6 +176,7 @@ def check_through(
         books.not_checked[REPLAY] = "the system was not quiet, so nothing was replayed"
     if books.tallies["exactly-once"].violations:  # what cannot be counted cannot acquit, but it can convict
         books.not_checked.pop("exactly-once", None)
+    books.not_checked |= without_occasion(books.tallies, facts.operations)
     tell = teller(history, injections)
     names = [name for name in INVARIANTS if name in books.tallies and name not in books.not_checked]
     return MoneyReport(

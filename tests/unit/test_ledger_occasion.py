@@ -1,0 +1,51 @@
+"""What a load gave no occasion to check is listed; what it asked for and did not see stays open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_finchaos.ledger.check import Means, check_through
+from pytest_finchaos.model.history import History
+from pytest_finchaos.model.money import MoneyReport
+from pytest_finchaos.model.verdict import Verdict
+from tests.systems.books import LEDGER, SPEC, Books
+
+
+def report(books: Books, history: History | None = None) -> MoneyReport:
+    means = Means(books, books, books.clock)
+    return check_through(history or books.history(), spec=SPEC, ledger=LEDGER, means=means)
+
+
+def verdict(money: MoneyReport, invariant: str) -> Verdict | None:
+    return next((each.verdict for each in money.findings if each.invariant == invariant), None)
+
+
+def test_probes_and_declines_that_nobody_asked_for_are_listed_as_not_checked() -> None:
+    books = Books()
+    books.pay()
+
+    money = report(books)
+
+    assert "no key-reuse probes" in money.not_checked["key-reuse-refused"]
+    assert "nothing was declined" in money.not_checked["refused-no-effect"]
+    assert verdict(money, "key-reuse-refused") is None
+    assert verdict(money, "exactly-once") is Verdict.PASS
+
+
+def test_a_probe_that_was_planned_and_got_no_answer_stays_open() -> None:
+    books = Books()
+    books.pay()
+    plain = books.history()
+    planned = tuple(replace(each, arrival=replace(each.arrival, reuse_after_ns=1_000_000)) for each in plain.operations)
+
+    money = report(books, replace(plain, operations=planned))
+
+    assert "key-reuse-refused" not in money.not_checked
+    assert verdict(money, "key-reuse-refused") is Verdict.INCONCLUSIVE
+
+
+def test_without_any_acknowledged_payment_everything_stays_open() -> None:
+    money = report(Books())
+
+    assert "refused-no-effect" not in money.not_checked
+    assert verdict(money, "refused-no-effect") is Verdict.INCONCLUSIVE
