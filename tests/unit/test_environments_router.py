@@ -147,6 +147,6 @@ def test_a_program_that_says_its_version_is_taken(tmp_path: Path) -> None:
 
     found = find_envoy({"FINCHAOS_ENVOY": str(program)})
 
-    assert (found.binary, found.version) == (program.resolve(), "1.40.0")
+    assert (found.binary, found.version, found.origin) == (program.resolve(), "1.40.0", "FINCHAOS_ENVOY")
     assert found.identity().startswith("envoy 1.40.0 ")
     assert router_available({"FINCHAOS_ENVOY": str(program)}) is None

