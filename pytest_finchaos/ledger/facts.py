@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from pytest_finchaos.ledger.requested import Requested
 from pytest_finchaos.load.request import digest_reference
-from pytest_finchaos.model.history import Arrival, History, Operation, Outcome, Purpose
+from pytest_finchaos.model.history import REUSE_ADDS_MINOR, Arrival, History, Operation, Outcome, Purpose
 from pytest_finchaos.model.money import Entry, Extract, Payment
 from pytest_finchaos.model.spec import OperationSpec
 
@@ -48,6 +48,7 @@ class Facts:
         before: The ledger before the load, if it was read.
         by_key: Key to payments; ``by_id``: id to payment; ``entries_of``: payment id to entries.
         probed: Key to digests of the payments that key-reuse probes were told of.
+        unanswered: Key to the amount that a key-reuse probe without an answer asked for.
         scope: What the declaration says of the rows.
     """
 
@@ -61,6 +62,7 @@ class Facts:
     by_id: Mapping[str, Payment]
     entries_of: Mapping[str, list[Entry]]
     probed: Mapping[str, frozenset[str]]
+    unanswered: Mapping[str, int]
     scope: Scope = EVERYTHING
 
     @classmethod
@@ -99,6 +101,7 @@ class Facts:
             by_id={payment.id: payment for payment in extract.payments},
             entries_of=dict(entries_of),
             probed=_probed(sent),
+            unanswered=_unanswered(sent),
             scope=scope,
         )
 
@@ -137,10 +140,19 @@ class Facts:
         return [payment for payment in self.by_key.get(key, ()) if self.moved(payment)]
 
     def own_payments(self, key: str) -> list[Payment]:
-        """Payments under a key without those that an accepted key-reuse probe made: those are that probe's finding."""
-        probed = self.probed.get(key)
-        payments = self.by_key.get(key, [])
-        return payments if probed is None else [each for each in payments if digest_reference(each.id) not in probed]
+        """Payments under a key without those that a key-reuse probe made: those are that probe's finding."""
+        probed, lost = self.probed.get(key, frozenset()), self.made_unanswered(key)
+        return [
+            each
+            for each in self.by_key.get(key, [])
+            if each not in lost and (not probed or digest_reference(each.id) not in probed)
+        ]
+
+    def made_unanswered(self, key: str) -> list[Payment]:
+        """Payments under a key that are what a key-reuse probe asked for whose answer was lost."""
+        if key not in self.unanswered:
+            return []
+        return [each for each in self.by_key.get(key, []) if each.amount_minor == self.unanswered[key]]
 
 
 def at_stake(arrival: Arrival) -> tuple[int, str]:
@@ -153,6 +165,14 @@ def prefix_of(operations: Sequence[Operation]) -> str:
     """Keys are ``PREFIX-INDEX`` (see `load.arrivals`)."""
     head, dash, _ = operations[0].arrival.key.rpartition("-") if operations else ("", "", "")
     return head + dash
+
+
+def _unanswered(operations: Sequence[Operation]) -> dict[str, int]:
+    return {
+        operation.arrival.key: at_stake(operation.arrival)[0] + REUSE_ADDS_MINOR
+        for operation in operations
+        if any(each.purpose is Purpose.REUSE and not each.outcome.terminal for each in operation.attempts)
+    }
 
 
 def _probed(operations: Sequence[Operation]) -> dict[str, frozenset[str]]:

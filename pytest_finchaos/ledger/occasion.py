@@ -25,8 +25,8 @@ def without_occasion(tallies: Mapping[str, Tally], operations: Sequence[Operatio
     repeated = any(each.arrival.replay_after_ns is not None for each in operations)
     occasions = {
         "refused-no-effect": (False, "nothing was declined, refused or undelivered"),
-        "key-reuse-refused": (probed, "the load profile has no key-reuse probes"),
-        "same-key-same-answer": (repeated, "the load profile has no late replays, and no key was asked twice"),
+        "key-reuse-refused": (probed, "the load planned no key-reuse probes"),
+        "same-key-same-answer": (repeated, "the load planned no late replays, and no key was answered twice"),
     }
     return {
         name: why

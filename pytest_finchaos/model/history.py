@@ -29,6 +29,9 @@ class Outcome(enum.Enum):
         return self in (Outcome.OK, Outcome.DECLINED, Outcome.REFUSED)
 
 
+REUSE_ADDS_MINOR = 1  # how the body of a key-reuse probe differs from that of its operation
+
+
 class Purpose(enum.Enum):
     """Why an attempt was made; only OPERATION attempts count for objectives."""
 

@@ -120,8 +120,9 @@ class Books:
         merchant: str = "m-1",
         replays: Sequence[str] = (),
         reuses: int = 0,
+        reuse_end: str = "ok",
     ) -> Operation:
-        """One payment with its tries (names of `ENDS`), then replays, then probes with another amount."""
+        """One payment with its tries (names of `ENDS`), then replays, then probes with another amount that end as told."""
         index = len(self.operations)
         key = f"{PREFIX}-{index:06d}"
         values = {"amount_minor": amount_minor, "currency": "EUR", "customer": customer, "merchant": merchant}
@@ -133,7 +134,7 @@ class Books:
             attempts.append(self._attempt(arrival, len(attempts), Purpose.REPLAY, end, values))
         for _ in range(reuses):
             other = {**values, "amount_minor": amount_minor + 1}
-            attempts.append(self._attempt(arrival, len(attempts), Purpose.REUSE, "ok", other))
+            attempts.append(self._attempt(arrival, len(attempts), Purpose.REUSE, reuse_end, other))
         operation = Operation(
             arrival, T0_NS + arrival.intended_ns, tuple(attempts), outcome_of(attempts), 0, 20 * NS_PER_MS
         )

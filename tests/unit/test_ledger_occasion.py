@@ -49,3 +49,23 @@ def test_without_any_acknowledged_payment_everything_stays_open() -> None:
 
     assert "refused-no-effect" not in money.not_checked
     assert verdict(money, "refused-no-effect") is Verdict.INCONCLUSIVE
+
+
+def test_a_reuse_probe_whose_answer_was_lost_is_its_own_finding_and_no_wrong_amount() -> None:
+    books = Books(key_ignored=True)
+    books.pay(reuses=1, reuse_end="lost-answer")
+
+    money = report(books)
+
+    assert verdict(money, "key-reuse-refused") is Verdict.FAIL
+    assert verdict(money, "amount-fidelity") is Verdict.PASS
+
+
+def test_a_cent_too_much_is_found_although_a_probe_without_an_answer_asked_for_other_keys() -> None:
+    books = Books()
+    books.pay(reuses=1, reuse_end="lost-request")
+    books.pay()
+    wrong = books.payments[1]
+    books.payments[1] = replace(wrong, amount_minor=wrong.amount_minor + 1)
+
+    assert verdict(report(books), "amount-fidelity") is Verdict.FAIL

@@ -39,7 +39,10 @@ def same_key_same_answer(facts: Facts) -> Tally:
 
 
 def key_reuse_refused(facts: Facts) -> Tally:
-    """Another body under a key that has its final answer is refused; a probe without an answer says nothing."""
+    """Another body under a key that has its final answer is refused; a probe without an answer may have been accepted.
+
+    Then the ledger tells: it holds a payment of the probe's amount under the key.
+    """
     checked, violations = 0, []
     for operation in facts.operations:
         for probe in _probes(operation):
@@ -55,6 +58,11 @@ def key_reuse_refused(facts: Facts) -> Tally:
             what = f"was reused with another body and answered {probe.outcome.value} (HTTP {probe.status})"
             rows = tuple(map(payment_row, facts.payments(operation.arrival.key)))
             violations.append(Violation(operation.arrival.key, what, amount, currency, rows))
+        for payment in facts.made_unanswered(operation.arrival.key):
+            checked += 1
+            what = "was reused with another body, the answer was lost, and the ledger holds what the reuse asked for"
+            row = (payment_row(payment),)
+            violations.append(Violation(operation.arrival.key, what, payment.amount_minor, payment.currency, row))
     return Tally(
         "key-reuse-refused",
         "every reuse of a key with another body was refused",

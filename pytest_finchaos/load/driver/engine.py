@@ -16,7 +16,7 @@ from pytest_finchaos.load.arrivals import retry_delay_ns
 from pytest_finchaos.load.driver.exchange import Exchange
 from pytest_finchaos.load.plan import LoadPlan
 from pytest_finchaos.load.records import Kind, Record, RecordWriter
-from pytest_finchaos.model.history import Arrival, Outcome, Purpose
+from pytest_finchaos.model.history import REUSE_ADDS_MINOR, Arrival, Outcome, Purpose
 from pytest_finchaos.model.spec import OperationSpec
 from pytest_finchaos.runtime.clock import NS_PER_S, Clock
 
@@ -171,7 +171,7 @@ class Engine:
             return
         ready = flight.ready
         if purpose is Purpose.REUSE:
-            other = {**flight.values, "amount_minor": flight.values["amount_minor"] + 1}
+            other = {**flight.values, "amount_minor": flight.values["amount_minor"] + REUSE_ADDS_MINOR}
             ready = requests.render(flight.operation, other)
         self.sent += flight.number == 0
         flight.number += 1
