@@ -20,7 +20,7 @@ from pytest_finchaos.ledger.reader import LedgerReader, LedgerUnreachable
 from pytest_finchaos.ledger.settlement import SettlementProblem, cut_off
 from pytest_finchaos.ledger.tally import Tally, Violation, finding, joined
 from pytest_finchaos.ledger.target import Api, Asks, Target, lookup_operation, money_operation
-from pytest_finchaos.ledger.witness import teller
+from pytest_finchaos.ledger.witness import teller, telling
 from pytest_finchaos.load.request import carries_key
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.history import History
@@ -179,8 +179,10 @@ def check_through(
     books.not_checked |= without_occasion(books.tallies, facts.operations)
     tell = teller(history, injections)
     names = [name for name in INVARIANTS if name in books.tallies and name not in books.not_checked]
+    found = [books.tallies[name] for name in names]
+    found = [replace(each, violations=telling(each.violations, history, injections)) for each in found]
     return MoneyReport(
-        findings=tuple(finding(books.tallies[name], tell) for name in names),
+        findings=tuple(finding(tally, tell) for tally in found),
         not_checked=books.not_checked,
         resolutions=resolving.resolve(facts, stable=rest.stable),
         quiet_after_s=rest.after_s,

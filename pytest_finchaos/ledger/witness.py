@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, zip_longest
 
 from pytest_finchaos.ledger.facts import at_stake
 from pytest_finchaos.ledger.tally import Violation
@@ -13,6 +15,7 @@ from pytest_finchaos.runtime.clock import NS_PER_S
 
 MAX_ATTEMPTS = 10
 MAX_ROWS = 8
+_KINDS = (Purpose.OPERATION, Purpose.REUSE, Purpose.REPLAY)  # sent again: as a retry, a probe, a replay
 _LABELS = {Purpose.REPLAY: "replay", Purpose.REUSE: "key reused with another body", Purpose.SETUP: "setup"}
 
 
@@ -39,6 +42,38 @@ def teller(history: History, injections: Sequence[InjectionResult]) -> Callable[
         )
 
     return tell
+
+
+def telling(
+    violations: Sequence[Violation], history: History, injections: Sequence[InjectionResult]
+) -> tuple[Violation, ...]:
+    """The violations with those first that tell most: in a fault, and of each way in which a request is sent again.
+
+    Args:
+        violations: In any order; equals stay in it.
+        history: Everything that the load did, replays after it included.
+        injections: The faults of the drill.
+    """
+    operations: Mapping[str, Operation] = {each.arrival.key: each for each in history.operations}
+    groups: dict[tuple[bool, Purpose | None], list[Violation]] = defaultdict(list)
+    for violation in violations:
+        operation = operations.get(violation.operation or violation.key)
+        attempts = () if operation is None else operation.attempts
+        hit = any(_overlaps(injection, [attempt]) for injection in injections for attempt in attempts)
+        groups[hit, _sent_again(attempts)].append(violation)
+    ordered: list[Violation] = []
+    for hit in (True, False):
+        kinds = [groups[hit, kind] for kind in (*_KINDS, None)]
+        ordered += [each for each in chain.from_iterable(zip_longest(*kinds)) if each is not None]
+    return tuple(ordered)
+
+
+def _sent_again(attempts: Sequence[Attempt]) -> Purpose | None:
+    """How a request was sent again under its key; a retry where there are several, None where it was not."""
+    purposes = [attempt.purpose for attempt in attempts]
+    if purposes.count(Purpose.OPERATION) > 1:
+        return Purpose.OPERATION
+    return next((kind for kind in _KINDS[1:] if kind in purposes), None)
 
 
 def _sentences(attempts: Sequence[Attempt], started_ns: int) -> tuple[str, ...]:
