@@ -47,8 +47,7 @@ class Facts:
         prefix: Start of every key of this drill, with its last dash; "" when unknown.
         before: The ledger before the load, if it was read.
         by_key: Key to payments; ``by_id``: id to payment; ``entries_of``: payment id to entries.
-        probed: Key to digests of the payments that key-reuse probes were told of.
-        unanswered: Key to the amount that a key-reuse probe without an answer asked for.
+        by_probe: Key to the payments that a key-reuse probe made.
         scope: What the declaration says of the rows.
     """
 
@@ -61,8 +60,7 @@ class Facts:
     by_key: Mapping[str, list[Payment]]
     by_id: Mapping[str, Payment]
     entries_of: Mapping[str, list[Entry]]
-    probed: Mapping[str, frozenset[str]]
-    unanswered: Mapping[str, int]
+    by_probe: Mapping[str, list[Payment]]
     scope: Scope = EVERYTHING
 
     @classmethod
@@ -100,8 +98,7 @@ class Facts:
             by_key=dict(by_key),
             by_id={payment.id: payment for payment in extract.payments},
             entries_of=dict(entries_of),
-            probed=_probed(sent),
-            unanswered=_unanswered(sent),
+            by_probe=_by_probe(sent, by_key),
             scope=scope,
         )
 
@@ -141,18 +138,8 @@ class Facts:
 
     def own_payments(self, key: str) -> list[Payment]:
         """Payments under a key without those that a key-reuse probe made: those are that probe's finding."""
-        probed, lost = self.probed.get(key, frozenset()), self.made_unanswered(key)
-        return [
-            each
-            for each in self.by_key.get(key, [])
-            if each not in lost and (not probed or digest_reference(each.id) not in probed)
-        ]
-
-    def made_unanswered(self, key: str) -> list[Payment]:
-        """Payments under a key that are what a key-reuse probe asked for whose answer was lost."""
-        if key not in self.unanswered:
-            return []
-        return [each for each in self.by_key.get(key, []) if each.amount_minor == self.unanswered[key]]
+        probed = self.by_probe.get(key, ())
+        return [payment for payment in self.payments(key) if payment not in probed]
 
 
 def at_stake(arrival: Arrival) -> tuple[int, str]:
@@ -167,23 +154,29 @@ def prefix_of(operations: Sequence[Operation]) -> str:
     return head + dash
 
 
-def _unanswered(operations: Sequence[Operation]) -> dict[str, int]:
-    return {
-        operation.arrival.key: at_stake(operation.arrival)[0] + REUSE_ADDS_MINOR
-        for operation in operations
-        if any(each.purpose is Purpose.REUSE and not each.outcome.terminal for each in operation.attempts)
-    }
+def _by_probe(operations: Sequence[Operation], by_key: Mapping[str, list[Payment]]) -> dict[str, list[Payment]]:
+    made = {each.arrival.key: _of_probes(each, by_key.get(each.arrival.key, [])) for each in operations}
+    return {key: payments for key, payments in made.items() if payments}
 
 
-def _probed(operations: Sequence[Operation]) -> dict[str, frozenset[str]]:
-    found = {}
-    for operation in operations:
-        told = frozenset(
-            attempt.reference
-            for attempt in operation.attempts
-            if attempt.purpose is Purpose.REUSE and attempt.outcome is Outcome.OK and attempt.reference
-        )
-        own = {attempt.reference for attempt in operation.attempts if attempt.purpose is not Purpose.REUSE}
-        if told - own:
-            found[operation.arrival.key] = told - own
-    return found
+def _of_probes(operation: Operation, payments: Sequence[Payment]) -> list[Payment]:
+    """Payments that an answer to a probe named, and those of a probe's amount that no other answer named.
+
+    Where answers name nothing, one payment of an acknowledged operation is its own, whatever its amount: a wrong amount
+    must not pass for a probe's.
+    """
+    probes = [
+        each for each in operation.attempts if each.purpose is Purpose.REUSE and each.outcome is not Outcome.FAILED
+    ]
+    if not probes:
+        return []
+    own = {each.reference for each in operation.attempts if each.purpose is not Purpose.REUSE and each.reference}
+    told = {each.reference for each in probes if each.outcome is Outcome.OK and each.reference} - own
+    asked = at_stake(operation.arrival)[0] + REUSE_ADDS_MINOR
+    made = [
+        payment
+        for payment in payments
+        if (digest := digest_reference(payment.id)) in told or (payment.amount_minor == asked and digest not in own)
+    ]
+    nameless = operation.outcome is Outcome.OK and not own and not told
+    return made[1:] if nameless and len(made) == len(payments) else made

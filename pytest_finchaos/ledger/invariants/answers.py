@@ -7,6 +7,7 @@ from pytest_finchaos.ledger.tally import Tally, Violation, nothing_to_check
 from pytest_finchaos.ledger.wording import payment_row
 from pytest_finchaos.load.request import digest_reference
 from pytest_finchaos.model.history import Attempt, Operation, Outcome, Purpose
+from pytest_finchaos.model.money import Payment
 
 _FINAL = (Outcome.OK, Outcome.DECLINED)
 
@@ -58,7 +59,7 @@ def key_reuse_refused(facts: Facts) -> Tally:
             what = f"was reused with another body and answered {probe.outcome.value} (HTTP {probe.status})"
             rows = tuple(map(payment_row, facts.payments(operation.arrival.key)))
             violations.append(Violation(operation.arrival.key, what, amount, currency, rows))
-        for payment in facts.made_unanswered(operation.arrival.key):
+        for payment in _paid_in_silence(facts, operation):
             checked += 1
             what = "was reused with another body, the answer was lost, and the ledger holds what the reuse asked for"
             row = (payment_row(payment),)
@@ -75,6 +76,21 @@ def key_reuse_refused(facts: Facts) -> Tally:
 
 def _probes(operation: Operation) -> list[Attempt]:
     """Answered probes that were sent after a final, stored answer to their key."""
+    return [attempt for attempt in _due_refusals(operation) if attempt.outcome.terminal]
+
+
+def _paid_in_silence(facts: Facts, operation: Operation) -> list[Payment]:
+    """Payments that probes made of which no answer tells."""
+    probes = _due_refusals(operation)
+    if all(probe.outcome.terminal or probe.outcome is Outcome.FAILED for probe in probes):
+        return []
+    told = {probe.reference for probe in probes}
+    made = facts.by_probe.get(operation.arrival.key, ())
+    return [each for each in made if facts.moved(each) and digest_reference(each.id) not in told]
+
+
+def _due_refusals(operation: Operation) -> list[Attempt]:
+    """Probes that were sent after a final, stored answer to their key: before it there is nothing to refuse."""
     final_ns = min(
         (
             attempt.done_ns
@@ -85,8 +101,4 @@ def _probes(operation: Operation) -> list[Attempt]:
     )
     if final_ns is None:
         return []
-    return [
-        attempt
-        for attempt in operation.attempts
-        if attempt.purpose is Purpose.REUSE and attempt.outcome.terminal and attempt.sent_ns >= final_ns
-    ]
+    return [each for each in operation.attempts if each.purpose is Purpose.REUSE and each.sent_ns >= final_ns]

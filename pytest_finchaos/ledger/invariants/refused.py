@@ -24,13 +24,15 @@ def refused_no_effect(facts: Facts) -> Tally:
             continue
         checked += 1
         key = operation.arrival.key
-        found = [payment for payment in facts.own_payments(key) if facts.moved(payment)]
+        refused = all(each.outcome is Outcome.REFUSED for each in operation.attempts if each.purpose is Purpose.REUSE)
+        found = facts.effects(key) if refused else [each for each in facts.own_payments(key) if facts.moved(each)]
+        by_probe = {each.id for each in facts.by_probe.get(key, ())}
         if len(found) > allowed:
             rows = tuple(map(payment_row, found))
             word = "key reused with another amount and refused" if allowed else _NAMES[_outcome(operation)]
             amount = sum(payment.amount_minor for payment in found[allowed:])
             violations.append(Violation(key, f"was {word}, and money moved", amount, found[0].currency, rows))
-        elif not allowed and not found and key in settled:
+        elif not allowed and not found and key in settled and settled[key][0].id not in by_probe:
             row, file = settled[key]
             what = f"was {_NAMES[_outcome(operation)]}, and is settled"
             violations.append(Violation(key, what, row.amount_minor, row.currency, (settlement_row(row, file),)))
