@@ -219,7 +219,7 @@ def test_activities_are_dated_on_the_monotonic_clock() -> None:
 
 
 def test_of_samples_that_say_the_same_the_first_is_on_the_timeline() -> None:
-    at = {"end": "2026-11-24T12:00:01+00:00"}
+    at: dict[str, Any] = {"end": "2026-11-24T12:00:01+00:00"}
     samples = [look(**at), look(**at), look(met=False, **at), look(met=False, **at), look(**at)]
     found = events(parse(journal(states={"during": samples}, **CONTINUOUS)), Anchor(0, 0))
     assert [event.text for event in found if event.text.startswith("during")] == [
