@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_finchaos.environments.environment import Environment
 
 TICK_S = 0.2
+REPORT_EVERY_S = 5.0
 SETTLE_S = 0.5
 OUTCOMES = {Action.PROMOTE: PROMOTED, Action.ROLL_BACK: ROLLED_BACK, Action.UNDECIDED: UNDECIDED}
 
@@ -157,10 +158,15 @@ class Canary:
             started_ns = clock.now_ns()
             self._state.context.progress(f"release: {self._component} {self._version} at {step.share * 100:g} %")
             decision = Decision(Action.STAY)
+            told_ns = started_ns
             while decision.action is Action.STAY:
                 clock.sleep_s(TICK_S)
                 seen = self._see(position, weights, started_ns)
                 decision = decisions.decide(self._rules, seen)
+                if clock.now_ns() - told_ns > REPORT_EVERY_S * NS_PER_S:
+                    told_ns = clock.now_ns()
+                    text = f"{seen.step_payments} of {step.payments} payments; {seen.evidence}"
+                    self._state.context.progress(f"release: {text}")
             self._labels.append(weights.label)
             self._steps.append(_row(step, started_ns, clock.now_ns(), seen, decision))
             if decision.action.final:

@@ -51,7 +51,8 @@ class ProcessesBackend(Backend):
         )
         self.routed = tuple(routers.places)
         self._attached = ground.choice.kind == "attached"
-        self.notes = tuple(item.note for item in self.prepared.values() if item.note)
+        notes = (*(item.note for item in self.prepared.values()), routers.note())
+        self.notes = tuple(note for note in notes if note)
         self.proxies = proxies.EdgeProxies(self.proxy_url, self._edges, ground.undo, attached=self._attached)
 
     @property

@@ -282,3 +282,15 @@ def test_an_environment_without_versions_has_no_router(tmp_path: Path) -> None:
         assert sorted(environment.instances()) == ["api", "store"]
         assert environment.routed == ()
         assert environment.edge("clients", "api").upstream == environment.instance("api").address
+
+
+def test_the_notes_of_an_environment_name_the_router_or_why_there_is_none(
+    system: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert any(note.startswith("router: Envoy 1.") and note.endswith("in front of api") for note in system.notes)
+
+    monkeypatch.setenv("FINCHAOS_ENVOY", "none")
+    path = tmp_path / "finchaos.toml"
+    path.write_text(versioned_configuration())
+    with running(path, "tiny") as environment:
+        assert "rollout not available: FINCHAOS_ENVOY=none hides Envoy" in environment.notes

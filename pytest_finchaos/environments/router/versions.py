@@ -52,6 +52,12 @@ class Routers:
         """Port of each, by component."""
         return {name: place.entry_port for name, place in self.places.items()}
 
+    def note(self) -> str:
+        """What a reader of the report must know, or ""."""
+        if self.envoy is not None:
+            return f"router: Envoy {self.envoy.version} in front of {', '.join(self.places)}"
+        return f"rollout not available: {self.why}" if self.why else ""
+
 
 def place_routers(layout: Layout, spec: EnvironmentSpec, ports: Ports) -> Routers:
     """A router for each component that has versions, where Envoy is."""
