@@ -24,7 +24,7 @@ def without_occasion(tallies: Mapping[str, Tally], operations: Sequence[Operatio
     probed = any(each.arrival.reuse_after_ns is not None for each in operations)
     repeated = any(each.arrival.replay_after_ns is not None for each in operations)
     occasions = {
-        "refused-no-effect": (False, "nothing was declined, refused or undelivered"),
+        "refused-no-effect": (False, "of what was looked at, nothing was declined, refused or undelivered"),
         "key-reuse-refused": (probed, "the load planned no key-reuse probes"),
         "same-key-same-answer": (repeated, "the load planned no late replays, and no key was answered twice"),
     }

@@ -67,6 +67,8 @@ def test_each_adapter_finds_what_it_can_see_and_nothing_else(run: tuple[str, Loa
     assert judged | set(report.not_checked) >= set(INVARIANTS), "skipped in silence"
     assert judged.isdisjoint(report.not_checked)
     unseen = set(report.not_checked) & set(INVARIANTS)
+    if must:  # a bank that refuses no probe, whose declines have no number to look up: nothing refused was seen
+        unseen.discard("refused-no-effect")
     assert unseen == NOT_CHECKED[ledger] - violated  # what cannot be counted cannot acquit, but it can convict
     assert all(len(report.not_checked[name]) > 20 for name in unseen)
     if not must:
