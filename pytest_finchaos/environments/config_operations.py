@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 from pytest_finchaos.model import matchers
 from pytest_finchaos.model.errors import UserError
 from pytest_finchaos.model.spec import DataSpec, EndpointSpec, LedgerSpec, OperationSpec, OutcomeRules, SettlementSpec
+
+PARTIES = ("debtor", "creditor")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)?)\}")
 
 
 def operation(name: str, spec: Mapping[str, Any]) -> OperationSpec:
@@ -66,6 +70,7 @@ def ledger(spec: Mapping[str, Any]) -> LedgerSpec:
         amount=spec.get("amount", "minor"),
         no_effect=tuple(spec.get("no_effect", ())),
         exclusive=spec.get("exclusive"),
+        parties={party: spec[party] for party in PARTIES if party in spec},
     )
 
 
@@ -160,9 +165,21 @@ def _ledger(where: str, table: Mapping[str, Any]) -> Iterable[UserError]:
     yield from reference(f"{where}.operation", ledger["operation"], operations)
     if "lookup" in ledger:
         yield from reference(f"{where}.lookup", ledger["lookup"], operations)
+    if ledger["operation"] in operations:
+        yield from _parties(where, ledger, operations[ledger["operation"]])
     if "settlement" in ledger:
         yield from reference(f"{where}.settlement.component", ledger["settlement"]["component"], table["components"])
     yield from {"sql": _sql, "rest": _rest, "api": _api}[adapter](where, ledger, table)
+
+
+def _parties(where: str, ledger: Mapping[str, Any], operation: Mapping[str, Any]) -> Iterable[UserError]:
+    """A party is a placeholder of the request: what the load did not ask for cannot be compared."""
+    texts = str([operation.get(part) for part in ("path", "headers", "body")])
+    held = tuple(dict.fromkeys(_PLACEHOLDER.findall(texts)))
+    for party in PARTIES:
+        if party in ledger and ledger[party] not in held:
+            what = f"{ledger[party]!r} is no placeholder of operation {ledger['operation']!r}"
+            yield UserError(f"{where}.{party}", what, allowed=held, got=ledger[party])
 
 
 def _sql(where: str, ledger: Mapping[str, Any], table: Mapping[str, Any]) -> Iterable[UserError]:

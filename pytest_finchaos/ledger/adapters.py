@@ -149,7 +149,8 @@ def scope(spec: EnvironmentSpec, ledger: LedgerSpec) -> Scope:
         fields = ledger.fields if ledger.adapter == "api" else ledger.endpoints["payments"].fields
         silent = set(columns(TABLES["payments"])) - set(fields)
     alone = spec.backend in STARTED_BY_US if ledger.exclusive is None else ledger.exclusive
-    return Scope(frozenset(silent), frozenset(status.lower() for status in ledger.no_effect), others=not alone)
+    no_effect = frozenset(status.lower() for status in ledger.no_effect)
+    return Scope(frozenset(silent), no_effect, others=not alone, parties=ledger.parties)
 
 
 def _sql(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pytest_finchaos.ledger.adapters import scope
 from pytest_finchaos.ledger.invariants import INVARIANTS, LOOKUP, QUIESCENCE
+from pytest_finchaos.ledger.requested import FIELDS, PARTIES, Requested
 from pytest_finchaos.load.request import carries_key, placeholders, states_amount
 from pytest_finchaos.model.spec import EnvironmentSpec, LedgerSpec, OperationSpec
 
@@ -20,6 +22,7 @@ BESIDE = "a look-up beside the ledger"
 AGAIN = "a key in the request"
 REUSE = "a key and an amount in the request"
 
+FIDELITY = "amount-fidelity"
 NEEDS: Mapping[str, tuple[str, ...]] = {
     QUIESCENCE: (BUSY,),
     "acknowledged-durable": (KEYED,),
@@ -28,7 +31,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "refused-no-effect": (KEYED,),
     "same-key-same-answer": (AGAIN,),
     "key-reuse-refused": (REUSE,),
-    "amount-fidelity": (KEYED,),
+    FIDELITY: (KEYED,),
     "double-entry": (ENTRIES,),
     "balance-chain": (ENTRIES, BALANCES),
     "conservation": (BALANCES,),
@@ -116,7 +119,33 @@ def not_checked(
         missing = [need for need in NEEDS[name] if need not in has]
         if missing:
             found[name] = "; ".join(_reason(need, ledger.adapter, where) for need in missing)
-    return found
+    return found if FIDELITY in found else {**found, **_not_compared(spec, ledger, operation, where)}
+
+
+def _not_compared(spec: EnvironmentSpec, ledger: LedgerSpec, operation: OperationSpec, where: str) -> dict[str, str]:
+    """What *amount-fidelity* cannot compare, though it looks at every payment; it is not narrowed in silence."""
+    bounds = scope(spec, ledger)
+    requested = Requested.by(operation, bounds.parties)
+    later = {name for each in spec.operations.values() if each.setup for name in each.provides}
+    sample = {**dict.fromkeys(placeholders(operation), ""), "amount_minor": 1, "currency": ""}
+    stated = requested.of({name: value for name, value in sample.items() if name not in later})
+    if not stated.keys() - bounds.silent:
+        return {FIDELITY: f"requests of {operation.name!r} state nothing of a payment that the ledger gives, too"}
+    found: dict[str, list[str]] = {}
+    for name in FIELDS:
+        if name in bounds.silent:
+            why = f"{where} gives none"
+        elif name in stated:
+            continue
+        elif name in requested.templates:
+            why = f"requests of {operation.name!r} take it from set-up, or as no whole number"
+        elif name in PARTIES:
+            why = f"nothing says what it is in requests of {operation.name!r} ({where}.{name} may name the placeholder)"
+        else:
+            why = f"requests of {operation.name!r} state none"
+        plain = name.removesuffix("_minor")
+        found.setdefault("parties" if name in PARTIES else plain, []).append(f"{plain}: {why}")
+    return {what: f"{FIDELITY} does not compare {'; '.join(reasons)}" for what, reasons in found.items()}
 
 
 def _reason(need: str, adapter: str, where: str) -> str:

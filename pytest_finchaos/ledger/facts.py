@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pytest_finchaos.ledger.requested import Requested
 from pytest_finchaos.load.request import digest_reference
@@ -25,11 +25,13 @@ class Scope:
         silent: Fields of a payment that the ledger does not give.
         no_effect: Statuses, in lower case, by which no money moved, beside `DECLINES`.
         others: True when others than the drill may pay while it runs.
+        parties: ``debtor`` and ``creditor`` to the placeholder of the operation that is it, as far as declared.
     """
 
     silent: frozenset[str] = frozenset()
     no_effect: frozenset[str] = frozenset()
     others: bool = False
+    parties: Mapping[str, str] = field(default_factory=dict)
 
 
 EVERYTHING = Scope()
@@ -91,7 +93,7 @@ class Facts:
         return cls(
             operations=sent,
             extract=extract,
-            requested=Requested.by(operation).without(scope.silent),
+            requested=Requested.by(operation, scope.parties).without(scope.silent),
             complete=history.generator.complete,
             prefix=prefix_of(history.operations),
             before=before,

@@ -11,6 +11,7 @@ from pytest_finchaos.load.request import placeholders
 from pytest_finchaos.model.spec import OperationSpec
 
 FIELDS = ("amount_minor", "currency", "debtor", "creditor")  # of model.money.Payment
+PARTIES = ("debtor", "creditor")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)?)\}")
 
 
@@ -25,11 +26,15 @@ class Requested:
     templates: Mapping[str, Any]
 
     @classmethod
-    def by(cls, operation: OperationSpec) -> Requested:
-        """From an operation: fields of the body named like the ledger's, at any depth; amount and currency also when
-        they stand anywhere in the request under a name of their own.
+    def by(cls, operation: OperationSpec, parties: Mapping[str, str]) -> Requested:
+        """What an operation states.
+
+        Args:
+            operation: Fields of its body that are named like the ledger's count, at any depth; amount and currency also
+                when they stand anywhere in the request under a name of their own.
+            parties: ``debtor`` and ``creditor`` to the placeholder that is it, where that is declared.
         """
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {party: f"{{{name}}}" for party, name in parties.items()}
         for name, leaf in _leaves(operation.body):
             if name in FIELDS:
                 found.setdefault(name, leaf)
@@ -44,8 +49,15 @@ class Requested:
         return Requested({name: template for name, template in self.templates.items() if name not in fields})
 
     def of(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The stated fields for one arrival's values; an amount that is no integer is left out, not guessed."""
-        stated = {name: _filled(template, values) for name, template in self.templates.items()}
+        """The stated fields for one arrival's values.
+
+        An amount that is no integer is left out, not guessed, and so is what another request brought, e.g. set-up.
+        """
+        stated = {
+            name: filled if name == "amount_minor" else str(filled)
+            for name, template in self.templates.items()
+            if (filled := _filled(template, values)) is not None
+        }
         amount = stated.get("amount_minor")
         if not isinstance(amount, int) or isinstance(amount, bool):
             stated.pop("amount_minor", None)
@@ -64,9 +76,14 @@ def _leaves(plain: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _filled(template: Any, values: Mapping[str, Any]) -> Any:
-    """As `load.request.render` fills a body: a text that is one placeholder takes the value's own type."""
+    """As `load.request.render` fills a body: a text that is one placeholder takes the value's own type.
+
+    None where a placeholder has no value here.
+    """
     if not isinstance(template, str):
         return template
+    if not values.keys() >= set(_PLACEHOLDER.findall(template)):
+        return None
     if template.startswith("{") and template[1:-1] in values:
         return values[template[1:-1]]
     return _PLACEHOLDER.sub(lambda match: str(values.get(match.group(1), match.group())), template)

@@ -233,6 +233,7 @@ class LedgerSpec:
         amount: Unit of all amounts: ``minor`` (whole numbers) or ``major`` (decimal text).
         no_effect: Further statuses of payments by which no money moved.
         exclusive: True when nobody but the drill pays; None: when the harness started the system.
+        parties: ``debtor`` and ``creditor`` to the placeholder of the operation that is it, as far as declared.
     """
 
     adapter: str
@@ -250,6 +251,7 @@ class LedgerSpec:
     amount: str = "minor"
     no_effect: tuple[str, ...] = ()
     exclusive: bool | None = None
+    parties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

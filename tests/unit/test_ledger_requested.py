@@ -36,8 +36,37 @@ VALUES = {"amount_minor": 1200, "currency": "EUR", "customer": "c-1", "merchant"
     ],
 )
 def test_stated_fields_are_found_by_name_at_any_depth(body: Mapping[str, Any] | None, stated: dict[str, Any]) -> None:
-    assert Requested.by(OperationSpec("pay", "api", body=body)).of(VALUES) == stated
+    assert Requested.by(OperationSpec("pay", "api", body=body), {}).of(VALUES) == stated
 
 
 def test_an_amount_in_the_path_counts() -> None:
-    assert Requested.by(OperationSpec("pay", "api", path="/pay/{amount_minor}")).of(VALUES) == {"amount_minor": 1200}
+    assert Requested.by(OperationSpec("pay", "api", path="/pay/{amount_minor}"), {}).of(VALUES) == {
+        "amount_minor": 1200
+    }
+
+
+REMIT = OperationSpec("pay", "api", path="/{customer}/pay/{key}", body={"to": "{merchant}", "sum": "{amount_major}"})
+
+
+def test_parties_that_stand_elsewhere_are_declared_by_their_placeholder() -> None:
+    assert Requested.by(REMIT, {}).of(VALUES) == {"amount_minor": 1200}
+
+    stated = Requested.by(REMIT, {"debtor": "customer", "creditor": "merchant"}).of(VALUES)
+
+    assert stated == {"amount_minor": 1200, "debtor": "c-1", "creditor": "m-1"}
+
+
+def test_a_declared_party_is_stronger_than_a_field_of_that_name() -> None:
+    operation = OperationSpec("pay", "api", body={"debtor": "the bank", "from": "{customer}"})
+
+    assert Requested.by(operation, {"debtor": "customer"}).of(VALUES) == {"debtor": "c-1"}
+
+
+def test_what_the_arrival_does_not_hold_is_left_out_and_not_compared_as_a_template() -> None:
+    operation = OperationSpec("pay", "api", body={"debtor": "{till}", "creditor": "{merchant}"})
+
+    assert Requested.by(operation, {}).of(VALUES) == {"creditor": "m-1"}
+
+
+def test_an_account_that_is_a_number_is_compared_as_the_text_that_the_ledger_holds() -> None:
+    assert Requested.by(REMIT, {"debtor": "customer"}).of({**VALUES, "customer": 7})["debtor"] == "7"

@@ -11,14 +11,17 @@ from pytest_finchaos.model.currency import spell
 def amount_fidelity(facts: Facts) -> Tally:
     """Amount, currency and parties of every payment are those of its request, as far as the request states them."""
     checked, violations = 0, []
+    compared: set[str] = set()
     for operation in facts.operations:
         payments = facts.own_payments(operation.arrival.key)
         if not payments:
             continue
-        stated = facts.requested.of(operation.arrival.values)
+        arrival = operation.arrival
+        stated = facts.requested.of({**arrival.values, "key": arrival.key, "index": arrival.index})
         if not stated:
             continue
         checked += 1
+        compared |= stated.keys()
         for payment in payments:
             differs = [name for name, value in stated.items() if getattr(payment, name) != value]
             if not differs:
@@ -36,7 +39,7 @@ def amount_fidelity(facts: Facts) -> Tally:
             row = (payment_row(payment),)
             violations.append(Violation(operation.arrival.key, what, amount, payment.currency, row))
             break
-    names = ", ".join(facts.requested.templates)
+    names = ", ".join(name for name in facts.requested.templates if name in compared)
     return Tally(
         "amount-fidelity",
         f"every payment is what was asked for ({names.replace('_minor', '')})",
