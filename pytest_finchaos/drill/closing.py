@@ -14,7 +14,7 @@ from pytest_finchaos.ledger.invariants import INVARIANTS
 from pytest_finchaos.ledger.tally import nothing_to_check
 from pytest_finchaos.load.references import read_references
 from pytest_finchaos.model.errors import UserError
-from pytest_finchaos.model.money import MoneyReport
+from pytest_finchaos.model.money import EVERY_INVARIANT, MoneyReport
 from pytest_finchaos.model.timeline import Phase
 from pytest_finchaos.model.verdict import Verdict
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HEAL_WITHIN_S = 30.0
 DRAIN_WITHIN_S = 5.0
+NO_LEDGER = MoneyReport(not_checked={EVERY_INVARIANT: "the environment has no [ledger]"})
 
 
 def note_ledger(state: DrillState) -> None:
@@ -108,7 +109,7 @@ def _check_money(state: DrillState) -> None:
     if environment is None or history is None or state.session is None:
         return
     if environment.spec.ledger is None:
-        state.money = MoneyReport(not_checked={"money": "the environment has no [ledger]"})
+        state.money = NO_LEDGER
         return
     if why := state.session.unreadable_money(environment.spec.ledger.operation):
         state.money = MoneyReport(not_checked=dict.fromkeys(INVARIANTS, why))

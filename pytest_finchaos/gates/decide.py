@@ -10,6 +10,7 @@ from pytest_finchaos.gates import claims
 from pytest_finchaos.gates.policy import WARN, GateSpec, matches
 from pytest_finchaos.gates.result import ClaimRow, GateResult, Row, State, Status, plural
 from pytest_finchaos.model.errors import suggest
+from pytest_finchaos.model.money import EVERY_INVARIANT
 from pytest_finchaos.model.result import DrillResult, RunResult
 from pytest_finchaos.model.verdict import Verdict
 from pytest_finchaos.slo.attempts import Attempt, by_drill, counts, distinct, instant
@@ -195,7 +196,7 @@ def _why_not(drill: DrillResult, name: str) -> str:
         *(found.text for found in drill.money.findings if found.invariant == name),
         *(text for check, _, text in drill.checks if check == name),
         drill.money.problem,
-        drill.money.not_checked.get("money", ""),
+        drill.money.not_checked.get(EVERY_INVARIANT, ""),
     ]
     why = next((reason for reason in reasons if reason), "")
     return f"{name} ({why})" if why else name

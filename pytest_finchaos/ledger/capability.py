@@ -55,7 +55,7 @@ GIVEN_BY: Mapping[str, Mapping[str, str]] = {
         CUT: "`settlement`",
         BESIDE: "`lookup`",
         AGAIN: "`{key}` in the operation",
-        REUSE: "`{key}` and `{amount_minor}` in the operation",
+        REUSE: "`{key}` and `{amount_minor}` or `{amount_major}` in the operation",
     },
     "rest": {
         ENTRIES: "`endpoints.entries`",
@@ -64,13 +64,13 @@ GIVEN_BY: Mapping[str, Mapping[str, str]] = {
         CUT: "`settlement`",
         BESIDE: "`lookup`",
         AGAIN: "`{key}` in the operation",
-        REUSE: "`{key}` and `{amount_minor}` in the operation",
+        REUSE: "`{key}` and `{amount_minor}` or `{amount_major}` in the operation",
     },
     "api": {
         COUNTED: "`items` in a look-up by `{key}`",
         CUT: "`settlement`",
         AGAIN: "`{key}` in the operation",
-        REUSE: "`{key}` and `{amount_minor}` in the operation",
+        REUSE: "`{key}` and `{amount_minor}` or `{amount_major}` in the operation",
     },
 }
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from pytest_finchaos.model.verdict import Verdict
 
+EVERY_INVARIANT = "every invariant"  # in place of a name in `MoneyReport.not_checked`, where one reason holds for all
+
 
 @dataclass(frozen=True, slots=True)
 class Payment:
@@ -124,7 +126,7 @@ class MoneyReport:
 
     Args:
         findings: One for each invariant that was checked.
-        not_checked: Invariant to the reason why it was not.
+        not_checked: Invariant, `EVERY_INVARIANT` or another thing to look at, to the reason why it was not.
         resolutions: One for each operation of unknown outcome.
         problem: Why the ledger could not be read at all, or "".
         quiet_after_s: How long the system took to become quiet, or None when it did not.

@@ -116,7 +116,7 @@ class OperationSpec:
         name: The profile's name for it, e.g. ``authorise``.
         component: Where it goes; through the proxy of the edge ``clients`` → component if one is declared.
         method: HTTP method.
-        path: Path template; placeholders are ``{key} {amount_minor} {currency} {index}``,
+        path: Path template; placeholders are ``{key} {amount_minor} {amount_major} {currency} {index}``,
             names of `data` and names that a setup operation provides.
         headers: Header templates.
         body: Body template, or None; in JSON a string that is one placeholder takes the value's own type.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pytest_finchaos.drill.closing import without_vacuous
+from dataclasses import replace
+
+from pytest_finchaos.drill.closing import NO_LEDGER, without_vacuous
 from pytest_finchaos.ledger.tally import nothing_to_check
 from pytest_finchaos.model.money import Finding, MoneyReport
 from pytest_finchaos.model.verdict import Verdict
+from pytest_finchaos.reporting.facts import unchecked
+from tests.samples.passed import passing_drill
 
 EMPTY = Finding("exactly-once", Verdict.INCONCLUSIVE, nothing_to_check("no operation was sent"), 0, 0)
 STILL = Finding("settlement-totals", Verdict.INCONCLUSIVE, nothing_to_check("no money moved"), 250, 0)
@@ -24,3 +28,9 @@ def test_what_had_nothing_to_look_at_is_listed_as_not_checked() -> None:
 def test_a_violation_a_failed_check_and_restless_books_stay() -> None:
     money = MoneyReport(findings=(BROKEN, FAILED, RESTLESS), not_checked={"settlement-totals": "no file"})
     assert without_vacuous(money, "reads") == money
+
+
+def test_a_drill_without_a_ledger_says_that_every_invariant_is_open_and_why() -> None:
+    told = unchecked(replace(passing_drill(), money=NO_LEDGER, not_checked=()))
+
+    assert told == [("money: every invariant", "the environment has no [ledger]")]

@@ -10,7 +10,7 @@ import pytest
 from pytest_finchaos.gates.decide import decide, not_concerned
 from pytest_finchaos.gates.policy import ClaimSpec, GateSpec
 from pytest_finchaos.gates.result import GateResult, State, Status
-from pytest_finchaos.model.money import MoneyReport
+from pytest_finchaos.model.money import EVERY_INVARIANT, MoneyReport
 from pytest_finchaos.model.result import NotChecked, RunResult
 from pytest_finchaos.model.verdict import Verdict
 from tests.samples.many import (
@@ -256,7 +256,9 @@ def test_what_was_not_checked_blocks_a_gate_that_requires_it() -> None:
 
 def test_a_system_without_a_ledger_says_why_its_money_was_not_checked() -> None:
     spec = replace(ONE, require_checked=("exactly-once",))
-    unchecked = replace(drill(SLOW), money=MoneyReport(not_checked={"money": "the environment has no [ledger]"}))
+    unchecked = replace(
+        drill(SLOW), money=MoneyReport(not_checked={EVERY_INVARIANT: "the environment has no [ledger]"})
+    )
     text = result(spec, run(unchecked)).rows[0].text
     assert text == "passed, but did not check exactly-once (the environment has no [ledger])"
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_finchaos.ledger.capability import not_checked, table
 from pytest_finchaos.ledger.facts import Facts
 from pytest_finchaos.ledger.invariants import CHECKS
 from pytest_finchaos.model.history import History, Outcome, Purpose
-from tests.systems.books import AUTHORISE, Books, changed, check_all, violated
+from tests.systems.books import AUTHORISE, LEDGER, SPEC, Books, changed, check_all, violated
 
 NAMELESS = replace(AUTHORISE, reference=None, answer=())
 
@@ -112,3 +113,11 @@ def test_another_body_under_a_key_that_was_never_used_may_be_paid() -> None:
     books.pay("unauthorised", reuses=1)
 
     assert not violated(check_all(ended(books, Outcome.UNKNOWN), books.extract()))
+
+
+def test_the_table_names_each_way_to_state_an_amount_that_a_probe_can_change() -> None:
+    (row,) = [row for row in table() if row[0] == "key-reuse-refused"]
+    major = replace(AUTHORISE, body={"sum": "{amount_major}", "currency": "{currency}"})
+
+    assert all("`{amount_minor}` or `{amount_major}`" in cell for cell in row[1:])
+    assert "key-reuse-refused" not in not_checked(SPEC, LEDGER, major, SPEC.operations["lookup"])
