@@ -6,7 +6,7 @@ The tables are read one after another, so one look is no snapshot: it counts onc
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -25,6 +25,7 @@ LOOK_S = 20.0
 PAGE_S = 10.0
 MAX_PAGES = 10_000
 CURSOR = "{cursor}"
+OUTER = "^"  # in a path of a nested row: the item that it stands in
 _ONLY_2XX = OutcomeRules(ok=("2xx",), refused=("4xx",))
 
 
@@ -89,7 +90,7 @@ class RestLedger:
             items = items_of(plain, endpoint.items)
             if items is None:
                 raise UserError(f"{where}.items", f"its answer has no list at {endpoint.items!r}")
-            rows += items
+            rows += items if endpoint.nested is None else _nested(items, endpoint.nested, where)
             if len(rows) > self._max_rows:
                 text = f"gave more than {self._max_rows} rows"
                 raise UserError(where, text, cure="narrow it, e.g. to this year's payments")
@@ -121,6 +122,19 @@ class RestLedger:
             cure = "see the path, and the headers that the ledger may need"
             raise UserError(f"{self._where}.{name}", f"GET {path}: {how}", cure=cure)
         raise LedgerUnreachable(f"the ledger does not answer: GET {path}: {how}")
+
+
+def _nested(items: Sequence[Any], path: str, where: str) -> list[dict[str, Any]]:
+    """The rows within items, each with its item beside it; an item, e.g. a declined payment, may have none."""
+    rows = []
+    for number, item in enumerate(items, start=1):
+        inner = dig(item, path)
+        if inner is None:
+            continue
+        if not isinstance(inner, list) or not all(isinstance(each, Mapping) for each in inner):
+            raise UserError(f"{where}.nested", f"item {number} has no list of objects at {path!r}")
+        rows += [{**each, OUTER: item} for each in inner]
+    return rows
 
 
 def _next(endpoint: EndpointSpec, plain: Any, where: str) -> str | None:

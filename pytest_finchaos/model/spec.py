@@ -202,6 +202,8 @@ class EndpointSpec:
         fields: Our name of a column to the dotted path in a row, or to ``=`` and a constant.
         next: Dotted path to the next page: a path, a URL or a cursor; nothing there ends the list.
         value: For ``busy``: dotted path to the number.
+        nested: Dotted path in each item to the list of rows, where these stand in another thing, e.g. entries in their
+            payment; ``^.PATH`` in `fields` is then a path in that thing.
     """
 
     path: str
@@ -209,6 +211,7 @@ class EndpointSpec:
     fields: Mapping[str, str] = field(default_factory=dict)
     next: str | None = None
     value: str | None = None
+    nested: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

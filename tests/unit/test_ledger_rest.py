@@ -15,7 +15,7 @@ from pytest_finchaos.ledger.reader import LedgerUnreachable, Look
 from pytest_finchaos.load.client import Answer
 from pytest_finchaos.load.request import classify, render
 from pytest_finchaos.model.errors import UserError
-from pytest_finchaos.model.money import Payment
+from pytest_finchaos.model.money import Entry, Payment
 from pytest_finchaos.model.spec import EndpointSpec, OperationSpec
 from tests.systems.books import LEDGER, SPEC, FakeClock
 
@@ -163,3 +163,45 @@ def test_a_busy_system_is_not_read_unless_asked_for() -> None:
     assert busy.look() == Look(3, None, whole=False)
     assert pages.asked == ["/busy"]
     assert busy.look(though_busy=True).extract is not None
+
+
+ENTRIES = {
+    "payment_id": "^.no",
+    "account": "iban",
+    "version": "nth",
+    "amount_minor": "cents",
+    "currency": "^.sum.ccy",
+    "balance_after_minor": "after",
+}
+
+
+def posting(number: int, cents: int) -> dict[str, Any]:
+    return {"iban": f"a-{number}", "nth": number, "cents": cents, "after": 1000 + cents}
+
+
+def nested(pages: Pages) -> tuple[Entry, ...]:
+    entries = EndpointSpec("/p", items="rows", next="next", fields=ENTRIES, nested="postings")
+    endpoints = {"payments": EndpointSpec("/p", items="rows", next="next", fields=FIELDS), "entries": entries}
+    spec = replace(LEDGER, adapter="rest", component="bank", queries={}, endpoints=endpoints)
+    look = RestLedger(SPEC, spec, pages, clock=pages.clock).look()
+    assert look.extract is not None
+    return look.extract.entries
+
+
+def test_entries_within_their_payment_are_read_with_what_the_payment_says() -> None:
+    first = {**item(1), "postings": [posting(1, -100), posting(2, 100)]}
+    pages = Pages(
+        {"/p": {"rows": [first, item(2)], "next": "/q"}, "/q": {"rows": [{**item(3), "postings": [posting(3, 5)]}]}}
+    )
+
+    assert nested(pages) == (
+        Entry("1", "a-1", 1, -100, "EUR", 900),
+        Entry("1", "a-2", 2, 100, "EUR", 1100),
+        Entry("3", "a-3", 3, 5, "EUR", 1005),
+    )
+
+
+@pytest.mark.parametrize("inner", [{"iban": "a-1"}, ["a-1"], "a-1"])
+def test_what_is_no_list_of_entries_is_named_and_not_passed_over(inner: object) -> None:
+    with pytest.raises(UserError, match=r"entries\.nested: item 1 has no list of objects at 'postings'"):
+        nested(Pages({"/p": {"rows": [{**item(1), "postings": inner}]}}))
