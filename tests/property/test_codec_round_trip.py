@@ -37,27 +37,30 @@ SCALARS: dict[Any, st.SearchStrategy[Any]] = {
 }
 
 
-def of(kind: Any) -> st.SearchStrategy[Any]:
-    """Values of an annotation; small ones, a whole run has hundreds of fields."""
+def of(kind: Any, within: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
+    """Values of an annotation; small ones, a whole run has hundreds of fields; what holds its like does so twice."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind in SCALARS:
         return SCALARS[kind]
     if origin in (typing.Union, types.UnionType):
-        return st.one_of([of(each) for each in arguments])
+        return st.one_of([of(each, within) for each in arguments])
     if dataclasses.is_dataclass(kind):
+        if within.count(kind) > 1:
+            return st.nothing()
+        within = (*within, kind)
         hints = typing.get_type_hints(kind)
-        values = {each.name: of(hints[each.name]) for each in dataclasses.fields(kind)}
+        values = {each.name: of(hints[each.name], within) for each in dataclasses.fields(kind)}
         return st.builds(typing.cast("Any", kind), **values)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return st.sampled_from(list(kind))
     if origin is tuple and arguments[1:] == (Ellipsis,):
-        return st.lists(of(arguments[0]), max_size=2).map(tuple)
+        return st.lists(of(arguments[0], within), max_size=2).map(tuple)
     if origin is tuple:
-        return st.tuples(*map(of, arguments))
+        return st.tuples(*(of(each, within) for each in arguments))
     if origin is frozenset:
-        return st.frozensets(of(arguments[0]), max_size=2)
+        return st.frozensets(of(arguments[0], within), max_size=2)
     if origin is not None and issubclass(origin, Mapping):
-        return st.dictionaries(of(arguments[0]), of(arguments[1]), max_size=2)
+        return st.dictionaries(of(arguments[0], within), of(arguments[1], within), max_size=2)
     raise TypeError(f"no values for {kind}: teach this test")
 
 

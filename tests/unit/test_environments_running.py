@@ -141,9 +141,10 @@ def test_what_could_not_be_undone_is_told_kept_and_tried_again(tmp_path: Path) -
         assert "not undone" in problems[0]
         assert {path.name for path in folder.iterdir()} == {ending.JOURNAL, ending.LEASE}
         host = url.removeprefix("http://").partition(":")
-    with socket.socket() as nobody:  # the port is ours and does not answer
-        nobody.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        nobody.bind((host[0], int(host[2])))
+    with socket.socket() as silent:  # the port is ours, takes connections and does not answer
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        silent.bind((host[0], int(host[2])))
+        silent.listen()
         assert ending.end(folder.name, folder) != []
     journal = folder / ending.JOURNAL
     with answering(404) as (again, _):
