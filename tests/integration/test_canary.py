@@ -233,7 +233,9 @@ def test_a_locustfile_cannot_carry_a_release_and_the_drill_says_why(tmp_path: Pa
     test = DRILL.replace('"card_pos_auth", rate_per_s=120', 'locustfile="locustfile.py", users=2, rate_per_s=2')
 
     code, output, report = run_nested(
-        tmp_path, test.format(inside='drill.canary("api", version="1.0-again")', after="pass"), versioned_configuration()
+        tmp_path,
+        test.format(inside='drill.canary("api", version="1.0-again")', after="pass"),
+        versioned_configuration(),
     )
 
     assert (code, report["verdict"]) == (1, "INCONCLUSIVE"), output
