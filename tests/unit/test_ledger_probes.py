@@ -121,3 +121,17 @@ def test_the_table_names_each_way_to_state_an_amount_that_a_probe_can_change() -
 
     assert all("`{amount_minor}` or `{amount_major}`" in cell for cell in row[1:])
     assert "key-reuse-refused" not in not_checked(SPEC, LEDGER, major, SPEC.operations["lookup"])
+
+
+def test_a_payment_that_a_retry_doubled_is_not_laid_to_the_refused_probe() -> None:
+    books = Books(key_ignored=True)
+    books.pay("lost-answer", "ok")
+    books.key_ignored = False
+    first, second = books.operations[0].attempts
+    probe = replace(second, number=2, purpose=Purpose.REUSE, outcome=Outcome.REFUSED, status=409, reference="")
+    history = changed(books.history(), 0, [first, second, replace(probe, sent_ns=second.done_ns + 1)])
+
+    tallies = check_all(history, books.extract())
+
+    assert violated(tallies) == {"exactly-once"}
+    assert tallies["refused-no-effect"].checked == 1

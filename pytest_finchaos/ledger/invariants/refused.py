@@ -8,6 +8,7 @@ from pytest_finchaos.ledger.wording import payment_row, settlement_row
 from pytest_finchaos.model.history import Operation, Outcome, Purpose
 
 _NAMES = {Outcome.DECLINED: "declined", Outcome.REFUSED: "refused", Outcome.FAILED: "never delivered"}
+_REUSE = "key reused with another amount and refused"
 
 
 def refused_no_effect(facts: Facts) -> Tally:
@@ -19,22 +20,23 @@ def refused_no_effect(facts: Facts) -> Tally:
     settled = {row.key: (row, file.name) for file in facts.extract.settlement or () for row in file.rows}
     checked, violations = 0, []
     for operation in facts.operations:
-        allowed = _allowed(operation)
-        if allowed is None:
+        refused = _refused(operation)
+        if refused is None:
             continue
         checked += 1
         key = operation.arrival.key
-        refused = all(each.outcome is Outcome.REFUSED for each in operation.attempts if each.purpose is Purpose.REUSE)
-        found = facts.effects(key) if refused else [each for each in facts.own_payments(key) if facts.moved(each)]
-        by_probe = {each.id for each in facts.by_probe.get(key, ())}
-        if len(found) > allowed:
+        by_probe = facts.by_probe.get(key, [])
+        probed = [attempt.outcome for attempt in operation.attempts if attempt.purpose is Purpose.REUSE]
+        found = [] if refused is _REUSE else [each for each in facts.own_payments(key) if facts.moved(each)]
+        if all(outcome is Outcome.REFUSED for outcome in probed):  # else they are the finding of another invariant
+            found += [each for each in by_probe if facts.moved(each)]
+        if found:
             rows = tuple(map(payment_row, found))
-            word = "key reused with another amount and refused" if allowed else _NAMES[_outcome(operation)]
-            amount = sum(payment.amount_minor for payment in found[allowed:])
-            violations.append(Violation(key, f"was {word}, and money moved", amount, found[0].currency, rows))
-        elif not allowed and not found and key in settled and settled[key][0].id not in by_probe:
+            amount = sum(payment.amount_minor for payment in found)
+            violations.append(Violation(key, f"was {refused}, and money moved", amount, found[0].currency, rows))
+        elif refused is not _REUSE and key in settled and settled[key][0].id not in {each.id for each in by_probe}:
             row, file = settled[key]
-            what = f"was {_NAMES[_outcome(operation)]}, and is settled"
+            what = f"was {refused}, and is settled"
             violations.append(Violation(key, what, row.amount_minor, row.currency, (settlement_row(row, file),)))
     tally = Tally(
         "refused-no-effect",
@@ -50,20 +52,15 @@ def refused_no_effect(facts: Facts) -> Tally:
     return tally.withheld("records of the load are missing, so a refusal may not be the last word")
 
 
-def _outcome(operation: Operation) -> Outcome:
-    assert operation.outcome is not None
-    return operation.outcome
-
-
-def _allowed(operation: Operation) -> int | None:
-    """How many payments the operation may have made; None when nothing about it was refused for good."""
+def _refused(operation: Operation) -> str | None:
+    """What was refused for good: the operation, or its key's reuse; None when neither was."""
     if operation.outcome in (Outcome.DECLINED, Outcome.FAILED):
-        return 0
+        return _NAMES[operation.outcome]
     if operation.outcome is Outcome.REFUSED:
         own = [attempt for attempt in operation.attempts if attempt.purpose is Purpose.OPERATION]
         doubtful = any(attempt.outcome in (Outcome.UNKNOWN, Outcome.CENSORED) for attempt in own)
-        return None if doubtful else 0
+        return None if doubtful else _NAMES[operation.outcome]
     refused = any(
         attempt.purpose is Purpose.REUSE and attempt.outcome is Outcome.REFUSED for attempt in operation.attempts
     )
-    return 1 if refused and operation.outcome is Outcome.OK else None
+    return _REUSE if refused and operation.outcome is Outcome.OK else None
