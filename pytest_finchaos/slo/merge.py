@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from pytest_finchaos.model.money import Finding, MoneyReport
+from pytest_finchaos.model.money import EVERY_INVARIANT, Finding, MoneyReport
 from pytest_finchaos.model.verdict import Claim, Defect, Judged, Reason, Verdict, merge
 
 AUTOMATIC = frozenset({Claim.FAULT, Claim.OUTCOMES, Claim.HISTORY, Claim.MONEY})
@@ -114,7 +114,8 @@ def _of_money(money: MoneyReport, expected: Collection[str], unsound: Sequence[D
     found = {finding.invariant for finding in money.findings}
     for name in expected:
         if name not in found:
-            why = money.not_checked.get(name) or money.problem or "it was not checked"
+            told = money.not_checked.get(name) or money.not_checked.get(EVERY_INVARIANT)
+            why = told or money.problem or "it was not checked"
             text = f"looked for a violation of {name}, which could not be checked: {why}"
             judged.append(Judged(Verdict.INCONCLUSIVE, (Reason("not-found", text, name),), name))
     return judged

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_finchaos.model.money import Finding, MoneyReport, Witness
+from pytest_finchaos.model.money import EVERY_INVARIANT, Finding, MoneyReport, Witness
 from pytest_finchaos.model.verdict import Claim, Defect, Judged, Reason, Verdict
 from pytest_finchaos.slo.merge import judge_drill, judge_finding
 
@@ -171,3 +171,12 @@ def test_a_passed_drill_says_what_was_decided() -> None:
 def test_an_outcome_that_does_not_exist_is_a_mistake_of_ours() -> None:
     with pytest.raises(ValueError, match="skipped"):
         verdict_of("skipped")
+
+
+def test_a_violation_looked_for_without_a_ledger_is_undecided_and_says_so() -> None:
+    money = MoneyReport(not_checked={EVERY_INVARIANT: "the environment has no [ledger]"})
+
+    verdict, reasons = judge_drill("passed", [], [], ("exactly-once",), money)
+
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "the environment has no [ledger]" in reasons[0].text
