@@ -54,7 +54,7 @@ def carry_out(interpreter: str, folder: Path) -> None:
     (wheel,) = folder.glob("*.whl")
     step("environment", [interpreter, "-m", "venv", folder / "venv"], folder)
     python = folder / "venv" / "bin" / "python"
-    step("install", [python, *pip, "install", f"{wheel}[demo]", "hypothesis"], folder)
+    step("install", [python, *pip, "install", f"{wheel}[demo,dev]"], folder)
     step("import", [python, "-c", WHEREABOUTS], folder)
     step("shipped load profiles", [python, "-c", PROFILES], folder)
     project = folder / "project"
