@@ -89,6 +89,7 @@ def check_money(
     clock: Clock | None = None,
     before: Extract | None = None,
     references: References | None = None,
+    reads_only: str = "",
 ) -> MoneyReport:
     """Check the money of one drill; call it when the load has ended, the faults are gone and the system is healed.
 
@@ -101,6 +102,7 @@ def check_money(
         clock: The clock; the system's by default.
         before: The ledger before the load (see `adapters.read_ledger`), where it held payments of others already.
         references: The system's own ids, where look-ups go by them (see `load.references`).
+        reads_only: The declaration that the load pays nothing, in words, or "" (see `occasion.without_occasion`).
 
     Returns:
         One finding for each invariant that was checked, the reason for each that was not. Nothing is raised for a
@@ -116,7 +118,13 @@ def check_money(
         )
         means = Means(opened.reader, opened.api, clock, scope(spec, spec.ledger))
         report = check_through(
-            opened.history, spec=spec, ledger=spec.ledger, means=means, injections=injections, before=before
+            opened.history,
+            spec=spec,
+            ledger=spec.ledger,
+            means=means,
+            injections=injections,
+            before=before,
+            reads_only=reads_only,
         )
         return _completed(report, history, opened, spec.ledger)
     except (LedgerUnreachable, UserError) as error:
@@ -148,6 +156,7 @@ def check_through(
     means: Means,
     injections: Sequence[InjectionResult] = (),
     before: Extract | None = None,
+    reads_only: str = "",
 ) -> MoneyReport:
     """As `check_money`, with the given means.
 
@@ -176,7 +185,7 @@ def check_through(
         books.not_checked[REPLAY] = "the system was not quiet, so nothing was replayed"
     if books.tallies["exactly-once"].violations:  # what cannot be counted cannot acquit, but it can convict
         books.not_checked.pop("exactly-once", None)
-    books.not_checked |= without_occasion(books.tallies, facts.operations)
+    books.not_checked = {**without_occasion(books.tallies, facts.operations, reads_only), **books.not_checked}
     tell = teller(history, injections)
     names = [name for name in INVARIANTS if name in books.tallies and name not in books.not_checked]
     found = [books.tallies[name] for name in names]

@@ -11,6 +11,7 @@ from pytest_finchaos.model.money import Finding, Witness
 from pytest_finchaos.model.verdict import Verdict
 
 MAX_WITNESSES = 5
+_NOTHING = "nothing to check: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,13 @@ class Tally:
             return Verdict.FAIL
         return Verdict.INCONCLUSIVE if self.undecided or not self.checked else Verdict.PASS
 
+    @property
+    def vacuous(self) -> bool:
+        """True when there was nothing to look at: not for a check that failed, nor for books that did not rest."""
+        if self.violations:
+            return False
+        return self.undecided.startswith(_NOTHING) if self.undecided else not self.checked
+
     def but_undecided(self, why: str) -> Tally:
         """The same, where the absence of violations proves nothing."""
         return replace(self, undecided=self.undecided or why)
@@ -72,7 +80,7 @@ class Tally:
 
 def nothing_to_check(why: str) -> str:
     """The sentence of a check that had nothing to look at."""
-    return f"nothing to check: {why}"
+    return f"{_NOTHING}{why}"
 
 
 def joined(first: Tally, later: Tally) -> Tally:

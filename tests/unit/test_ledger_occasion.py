@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_finchaos.ledger.check import Means, check_through
+from pytest_finchaos.ledger.occasion import without_occasion
+from pytest_finchaos.ledger.tally import Tally, Violation, nothing_to_check
 from pytest_finchaos.model.history import History
 from pytest_finchaos.model.money import MoneyReport
 from pytest_finchaos.model.verdict import Verdict
@@ -69,3 +71,26 @@ def test_a_cent_too_much_is_found_although_a_probe_without_an_answer_asked_for_o
     books.payments[1] = replace(wrong, amount_minor=wrong.amount_minor + 1)
 
     assert verdict(report(books), "amount-fidelity") is Verdict.FAIL
+
+
+EMPTY = Tally("exactly-once", "", "", 0, (), nothing_to_check("no operation was sent"))
+STILL = Tally("settlement-totals", "", "", 250, (), nothing_to_check("no money moved"))
+WHOLE = Tally("conservation", "the books add up", "", 48)
+BROKEN = Tally("double-entry", "", "", 3, (Violation("p-1", "has one leg"),))
+FAILED = Tally("balance-chain", "", "", 0, (), "the check itself failed: KeyError")
+RESTLESS = Tally("quiescence", "", "", 0, (), "the books did not come to rest")
+
+
+def test_of_a_load_that_declares_to_only_read_what_had_nothing_to_look_at_is_listed_as_not_checked() -> None:
+    tallies = {each.invariant: each for each in (EMPTY, STILL, WHOLE)}
+
+    told = without_occasion(tallies, (), "the load profile 'reads' declares reads_only")
+
+    assert set(told) == {"exactly-once", "settlement-totals"}
+    assert "'reads' declares reads_only" in told["exactly-once"]
+
+
+def test_a_violation_a_failed_check_and_restless_books_stay_also_where_nothing_was_to_be_paid() -> None:
+    tallies = {each.invariant: each for each in (BROKEN, FAILED, RESTLESS)}
+
+    assert without_occasion(tallies, (), "declared") == {}
