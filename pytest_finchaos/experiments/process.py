@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_finchaos.experiments.redaction import redact_text
+from pytest_finchaos.runtime.growing import chunks
 
 KEPT = ("PATH", "LANG", "LANGUAGE", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR")
 MOST_LOG = 2_000_000
@@ -111,14 +112,8 @@ class ChildProcess:
 
     def read(self) -> None:
         """Move its output to the log, whole lines only, until the log is full."""
-        pipe = self._process.stdout
-        while pipe is not None and not pipe.closed:
-            try:
-                data = os.read(pipe.fileno(), 65_536)
-            except BlockingIOError:
-                return
-            if not data:
-                return
+        assert self._process.stdout is not None
+        for data in chunks(self._process.stdout):
             *lines, self._pending = (self._pending + data).split(b"\n")
             self._write(lines)
             if len(self._pending) > MOST_LOG:

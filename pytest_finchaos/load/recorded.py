@@ -11,6 +11,7 @@ from typing import Any
 from pytest_finchaos.load.history import HistoryReader
 from pytest_finchaos.load.locust_plan import LocustPlan
 from pytest_finchaos.model.history import Arrival, Counts, Operation
+from pytest_finchaos.runtime.growing import GrowingFile
 
 FILE = "arrivals.jsonl"
 
@@ -46,8 +47,7 @@ class RecordedReader(HistoryReader):
 
     def __init__(self, plan: LocustPlan, path: Path) -> None:
         super().__init__(plan, path)
-        self._path = path.with_name(FILE)
-        self._offset = 0
+        self._file = GrowingFile(path.with_name(FILE))
         self._damage = ""
         self.unlike: dict[str, int] = {}  # operation and difference, to how many requests
 
@@ -58,15 +58,7 @@ class RecordedReader(HistoryReader):
         return super()._operations_until(stopped_ns)
 
     def _appended(self) -> list[Arrival]:
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except FileNotFoundError:
-            return []
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return [self._arrival(json.loads(line)) for line in whole.splitlines()]
+        return [self._arrival(json.loads(line)) for line in self._file.lines()]
 
     def _arrival(self, line: list[Any]) -> Arrival:
         index, operation, key, values, sent_ns, unlike = line

@@ -22,6 +22,7 @@ from pytest_finchaos.model.history import History
 from pytest_finchaos.model.result import NotChecked
 from pytest_finchaos.runtime import codec
 from pytest_finchaos.runtime.clock import NS_PER_S, Clock, SystemClock
+from pytest_finchaos.runtime.growing import chunks
 from pytest_finchaos.runtime.waiting import Not, Waited, wait_for
 
 READY_WITHIN_S = 30.0
@@ -299,14 +300,7 @@ class LoadSession:
 
     def _listen(self) -> None:
         """Take in what the driver said, without waiting."""
-        pipe = self._pipe(self._process.stdout)
-        while not pipe.closed:
-            try:
-                data = os.read(pipe.fileno(), 65_536)
-            except BlockingIOError:
-                return
-            if not data:
-                return
+        for data in chunks(self._pipe(self._process.stdout)):
             self._heard_ns = self._clock.now_ns()
             *lines, self._pending = (self._pending + data).split(b"\n")
             for line in lines:

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from pytest_finchaos.load.records import LENGTH, MAGIC, SIZE, Kind, Record, Totals, decode, totals_of
+from pytest_finchaos.runtime.growing import GrowingFile
 
 MOST_PROBLEMS = 20  # a file of rubbish would name each of its records
 
@@ -19,8 +20,7 @@ class RecordTail:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
+        self._file = GrowingFile(path)
         self._rest = b""
         self._expected = 0
         self._seen = dict.fromkeys(Kind, 0)
@@ -32,14 +32,7 @@ class RecordTail:
 
     def read(self) -> list[Record]:
         """The records that were appended since the last call, in order."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except FileNotFoundError:
-            return []
-        self._offset += len(data)
-        self._rest += data
+        self._rest += self._file.read()
         if not self.names and not self._read_header():
             return []
         whole = len(self._rest) // SIZE * SIZE

@@ -16,6 +16,7 @@ from pytest_finchaos.model.verdict import Reason, Verdict
 from pytest_finchaos.reporting import facts, formats, palette, releases, story
 from pytest_finchaos.reporting.badges import badge, emblem
 from pytest_finchaos.reporting.charts import MAX_ROWS, Bucket, buckets, latency_chart, outcome_chart
+from pytest_finchaos.reporting.pages import templates
 from pytest_finchaos.reporting.timeline import proof, timeline
 
 TEXT_LIMIT = 600
@@ -71,16 +72,7 @@ def render_html(run: RunResult) -> str:
     Returns:
         HTML with style and pictures inside; the same text for the same run.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pytest_finchaos.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(_filters())
+    environment = templates(_filters())
     template = environment.get_template("report.html.j2")
     text = template.render(
         run=run,

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from pytest_finchaos.model.verdict import Verdict
 from pytest_finchaos.reporting import facts, formats, palette
 from pytest_finchaos.reporting.badges import badge, emblem
+from pytest_finchaos.reporting.pages import templates
 from pytest_finchaos.reporting.review import Review, tally
 from pytest_finchaos.reporting.review_charts import sparkline, strip, times
 
@@ -32,16 +33,7 @@ def standing(review: Review) -> Verdict:
 
 def render_review_html(review: Review) -> str:
     """The page: the same text for the same review."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pytest_finchaos.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(_filters())
+    environment = templates(_filters())
     text = environment.get_template("review.html.j2").render(
         review=review,
         sign=standing(review),

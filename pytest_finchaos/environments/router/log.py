@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_finchaos.environments.router.configuration import share_of_label
 from pytest_finchaos.runtime.clock import NS_PER_MS, NS_PER_S, Anchor
+from pytest_finchaos.runtime.growing import GrowingFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +59,14 @@ class RouterLog:
     """
 
     def __init__(self, path: Path, anchor: Anchor) -> None:
-        self._path, self._anchor = path, anchor
-        self._offset = 0
-        self._rest = b""
+        self._file, self._anchor = GrowingFile(path), anchor
         self.lines = 0
         self.damaged = 0
 
     def read(self) -> list[Routed]:
         """What ended since the last call; a line that is not whole yet waits."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except FileNotFoundError:
-            return []
-        self._offset += len(data)
-        *whole, self._rest = (self._rest + data).split(b"\n")
         found = []
-        for line in whole:
+        for line in self._file.lines():
             self.lines += 1
             routed = parse(line, self._anchor)
             if routed is None:
