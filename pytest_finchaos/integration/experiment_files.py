@@ -98,7 +98,7 @@ class ExperimentItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run the experiment; its verdict is put into the report as that of every drill."""
-        drill: ExperimentDrill = self.stash[drills.KEY]  # type: ignore[assignment]
+        drill: ExperimentDrill = self.stash[drills.KEY]  # type: ignore[assignment]  # `setup` put one of these there
         drill.run()
 
     def teardown(self) -> None:

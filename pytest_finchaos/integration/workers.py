@@ -33,7 +33,7 @@ class ProgressReport(pytest.TestReport):
             keywords={},
             outcome="passed",
             longrepr=None,
-            when=options.PROGRESS,  # type: ignore[arg-type]
+            when=options.PROGRESS,  # type: ignore[arg-type]  # no phase of a test: pytest passes it on
         )
         self.text = text
         self.worker = worker
