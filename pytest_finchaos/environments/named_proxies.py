@@ -62,15 +62,20 @@ class NamedProxies:
         try:
             settled = wait_for(lambda: self._settled(client), what="faults of another run to go", within_s=OTHERS_GO_S)
         except Waited as error:
+            self._refuse_disabled(client.proxies())
             cure = "remove them, if that run is over"
             raise UserError(f"Toxiproxy at {self.url}", str(error), cure=cure) from None
         self._found.update(settled)
 
     def _settled(self, client: ToxiproxyClient) -> Mapping[str, ProxyState] | Not:
-        """Our proxies, once no toxic is left that a run of ours has put there and is about to take away."""
+        """Our proxies, once no fault is left that a run of ours has put there and is about to take away.
+
+        An edge that is down may be such a fault: it carries no name that would tell.
+        """
         names = {edge.proxy for edge in self.edges}
         found = {name: state for name, state in client.proxies().items() if name in names}
         left = [f"{name}: {each}" for name, state in found.items() for each in _names(state) if each.startswith(PREFIX)]
+        left += [f"{name}: disabled" for name, state in found.items() if not state.enabled]
         return Not(", ".join(left)) if left else found
 
     def _usable(self, edge: EdgeSpec, present: Mapping[str, ProxyState]) -> None:
@@ -79,10 +84,14 @@ class NamedProxies:
         if state is None:
             what = f"the Toxiproxy at {self.url} has no proxy {edge.proxy!r}"
             raise UserError(where, what, allowed=present, got=edge.proxy, cure="name one that stands on this edge")
-        if not state.enabled:
-            what = f"its proxy {edge.proxy!r} is disabled: nothing passes"
-            raise UserError(where, what, cure="enable it, or see who has disabled it")
         external.refuse_host(self._reached(state), self._spec, f"{where}: proxy {edge.proxy!r}")
+
+    def _refuse_disabled(self, present: Mapping[str, ProxyState]) -> None:
+        for edge in self.edges:
+            if edge.proxy in present and not present[edge.proxy].enabled:
+                what = f"its proxy {edge.proxy!r} is disabled: nothing passes"
+                cure = "enable it, or see who has disabled it"
+                raise UserError(f"edge {edge.source}→{edge.target}", what, cure=cure)
 
     def _reached(self, state: ProxyState) -> str:
         """Where a proxy is reached from here: its server may run in a container or on another host."""

@@ -175,7 +175,10 @@ def test_what_is_not_as_declared_is_told_before_any_drill(name: str, system: Own
     assert system.runs()
 
 
-def test_a_disabled_proxy_is_told_and_left_disabled(system: OwnSystem, tmp_path: Path) -> None:
+def test_a_disabled_proxy_is_told_and_left_disabled(
+    system: OwnSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(named_proxies, "OTHERS_GO_S", 0.3)
     system.proxy.set_enabled(LINK, enabled=False)
     try:
         with pytest.raises(UserError, match="is disabled: nothing passes"), attached(tmp_path, system.configuration()):
@@ -183,6 +186,15 @@ def test_a_disabled_proxy_is_told_and_left_disabled(system: OwnSystem, tmp_path:
         assert not system.proxy.proxy(LINK).enabled
     finally:
         system.proxy.set_enabled(LINK, enabled=True)
+
+
+def test_a_proxy_that_another_run_is_about_to_enable_again_is_waited_for(system: OwnSystem, tmp_path: Path) -> None:
+    system.proxy.set_enabled(LINK, enabled=False)
+    timer = threading.Timer(0.5, system.proxy.set_enabled, [LINK], {"enabled": True})
+    timer.start()
+    with attached(tmp_path, system.configuration()) as environment:
+        assert environment.verify_served() == ()
+    timer.join()
 
 
 def test_a_variable_names_the_toxiproxy_where_the_configuration_does_not(
